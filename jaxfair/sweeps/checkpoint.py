@@ -1,0 +1,110 @@
+"""A sweep's progress on disk: written whole or not at all, by Orbax, and never trusted for another sweep."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxfair.training import Member, Stage
+
+
+class Position(NamedTuple):
+    """Where a sweep stands: `epoch` epochs of stage number `stage` are done."""
+
+    stage: int
+    epoch: int
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint could not be written or read, or belongs to another sweep."""
+
+
+def fingerprint(stages: Sequence[Stage], members: Member, data: Any, width: int) -> str:
+    """A digest of what a sweep computes, as far as arrays and names tell: to notice a checkpoint of another one."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([[stage.name, stage.num_epochs] for stage in stages] + [width]).encode())
+    members = members._replace(key=jax.random.key_data(members.key))
+    for path, leaf in jax.tree_util.tree_leaves_with_path((members, data)):
+        leaf = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype}".encode())
+        digest.update(leaf.tobytes())
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one sweep in one folder; the newest two are kept."""
+
+    def __init__(self, directory: str | pathlib.Path, fingerprint: str):
+        self._directory = pathlib.Path(directory).absolute()
+        self._fingerprint = fingerprint
+        try:
+            self._manager = ocp.CheckpointManager(
+                self._directory,
+                options=ocp.CheckpointManagerOptions(
+                    max_to_keep=2, cleanup_tmp_directories=True, enable_async_checkpointing=False
+                ),
+            )
+        except OSError as error:
+            raise CheckpointError(f"{self._directory}: cannot hold checkpoints ({error}).") from error
+
+    def position(self) -> Position | None:
+        """Where the newest checkpoint stands, or None if there is none.
+
+        Raises:
+          CheckpointError: It belongs to another sweep, or cannot be read.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        about = self._restore(step, about=ocp.args.JsonRestore())["about"]
+        if about["fingerprint"] != self._fingerprint:
+            raise CheckpointError(
+                f"{self._directory}: holds a sweep with other stages, members, data or width; "
+                "use another folder, or delete this one to start again."
+            )
+        return Position(about["stage"], about["epoch"])
+
+    def restore(self, like: Any) -> Any:
+        """The newest checkpoint's arrays, as NumPy, in the structure and shapes of `like`."""
+        like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
+        return self._restore(self._manager.latest_step(), arrays=ocp.args.StandardRestore(like))["arrays"]
+
+    def save(self, position: Position, arrays: Any) -> None:
+        """Writes a checkpoint. It counts only once it is complete: Orbax renames the finished folder into place.
+
+        Raises:
+          CheckpointError: It could not be written (a full disk, say); earlier checkpoints remain good.
+        """
+        about = {"stage": position.stage, "epoch": position.epoch, "fingerprint": self._fingerprint}
+        step = (self._manager.latest_step() or 0) + 1
+        arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))
+        try:
+            self._manager.save(step, args=arguments)
+            self._manager.wait_until_finished()
+        except (OSError, ValueError, RuntimeError) as error:
+            # Tensorstore reports a full disk as a ValueError whose text holds the system's words.
+            raise CheckpointError(
+                f"{self._directory}: checkpoint {step} could not be written ({_first_line(error)}). Checkpoints before "
+                "it are complete: free some space and start the same command again to go on from there."
+            ) from error
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{self._directory}: checkpoint {step} cannot be read ({_first_line(error)}). Delete its folder "
+                f"{step} to go on from the one before, or the whole folder to start again."
+            ) from error
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,233 @@
+"""Trains all members of a sweep in one compiled program per stage, in segments, saved and resumable between them."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfair.sweeps.checkpoint import Checkpoints, Position, fingerprint
+from jaxfair.sweeps.placement import (
+    Placement,
+    arrange,
+    capacity_for,
+    default_placement,
+    narrowed,
+    over_members,
+    put,
+)
+from jaxfair.training import Member, Run, Stage, advance, begin
+
+
+class Progress(NamedTuple):
+    """Told to the caller after every segment.
+
+    Attributes:
+      stage: The stage's name.
+      epoch: Epochs of the stage that are done.
+      num_epochs: Epochs the stage has.
+      running: Members that go on.
+      diverged: Members whose state holds a NaN.
+    """
+
+    stage: str
+    epoch: int
+    num_epochs: int
+    running: int
+    diverged: int
+
+
+class Result(NamedTuple):
+    """What a sweep leaves, as NumPy arrays with a leading member axis.
+
+    Attributes:
+      state: The final state of the last stage.
+      logs: By stage and name, `[member, epoch]` float32; NaN for epochs that were not run.
+      epochs_run: By stage, `[member]` int.
+      diverged: `[member]` boolean: the final state holds a NaN.
+    """
+
+    state: Any
+    logs: dict[str, dict[str, np.ndarray]]
+    epochs_run: dict[str, np.ndarray]
+    diverged: np.ndarray
+
+
+def sweep(
+    stages: Sequence[Stage],
+    members: Member,
+    data: Any,
+    *,
+    previous: Any = None,
+    placement: Placement | None = None,
+    segments: int = 20,
+    directory: str | os.PathLike | None = None,
+    on_segment: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Trains every member through `stages`; each ends as `training.train` would leave it.
+
+    Between segments members that have stopped, or whose state has become NaN, drop out and cost nothing more. The
+    cuts fall on the same epochs in every run, so a resumed sweep is bitwise equal to an uninterrupted one on the
+    same machine, placement and versions.
+
+    Args:
+      stages: The phases of training, with distinct names.
+      members: Stacked members (`sweeps.make_members`).
+      data: A pytree with a leading example axis; it is copied to every device once.
+      previous: Stacked `previous` for the first stage's `init` (the state of an earlier sweep, by member), or None.
+      placement: Devices and width; by default all local devices, which on a CPU take one member at a time.
+      segments: Into how many segments each stage is cut, at most.
+      directory: Where checkpoints go. None means that nothing is saved.
+      on_segment: Called with a `Progress` after every segment.
+
+    Returns:
+      Final states, logs and which members diverged.
+
+    Raises:
+      CheckpointError: `directory` belongs to another sweep, or cannot be read or written.
+      ValueError: Two stages have the same name.
+    """
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise ValueError(f"sweep: stages {names} need distinct names, which also name their randomness.")
+    placement = placement or default_placement()
+    checkpoints = None
+    position, done = Position(0, 0), {}
+    if directory is not None:
+        identity = (data, previous) if previous is not None else data
+        checkpoints = Checkpoints(directory, fingerprint(stages, members, identity, placement.width))
+        position = checkpoints.position() or position
+    data = put(data, placement, split=False)
+
+    runs = None
+    if position != Position(0, 0):
+        like = _saved_like(stages[: position.stage + 1], members, previous, data)
+        runs, done = checkpoints.restore(like)
+        runs = _writable(runs)
+    for number, stage in enumerate(stages):
+        if number < position.stage:
+            continue
+        if runs is None:
+            runs = _on_all(functools.partial(_begin, stage), (members, previous), data, placement, len(members.key))
+        epoch = position.epoch if number == position.stage else 0
+        length = -(-stage.num_epochs // segments)
+        programs = {}
+        running = _running(stage, runs)
+        while epoch < stage.num_epochs and running.size:
+            stop = min(epoch + length, stage.num_epochs)
+            _segment(stage, members, runs, running, data, placement, programs, epoch, stop)
+            epoch, running = stop, _running(stage, runs)
+            if checkpoints:
+                checkpoints.save(Position(number, epoch), (runs, done))
+            if on_segment:
+                diverged = int(_holds_nan(runs.state).sum())
+                on_segment(Progress(stage.name, epoch, stage.num_epochs, running.size, diverged))
+        done[stage.name] = (runs.logs, runs.epochs_run)
+        previous, final, runs = runs.state, runs.state, None
+    if checkpoints:
+        checkpoints.close()
+    return Result(
+        state=final,
+        logs={name: logs for name, (logs, _) in done.items()},
+        epochs_run={name: epochs_run for name, (_, epochs_run) in done.items()},
+        diverged=_holds_nan(final),
+    )
+
+
+def over_all(function: Callable, each: Any, shared: Any, placement: Placement | None = None) -> Any:
+    """`function(*each, *shared)` for every member, placed as a sweep is: predictions, probes, anything.
+
+    Args:
+      function: Of one member's part of `each`, and of `shared`.
+      each: A tuple of pytrees with a leading member axis.
+      shared: A tuple of pytrees that every member sees.
+      placement: Devices and width.
+
+    Returns:
+      The outputs as NumPy arrays with a leading member axis.
+    """
+    placement = placement or default_placement()
+    num_members = len(jax.tree.leaves(each)[0])
+    spread = put(shared, placement, split=False)
+    return _on_all(lambda each, shared: function(*each, *shared), each, spread, placement, num_members)
+
+
+def _begin(stage, each, data):
+    member, previous = each
+    return begin(stage, member, previous, data)
+
+
+def _on_all(function, each, shared, placement, num_members):
+    capacity = capacity_for(num_members, num_members, placement)
+    order = arrange(np.arange(num_members), capacity, len(placement.devices))
+    program = jax.jit(over_members(function, placement))
+    outputs = program(*_placed(order, each, placement), shared)
+    empty = jax.tree.map(lambda leaf: np.empty((num_members, *leaf.shape[1:]), leaf.dtype), outputs)
+    _write_back(empty, outputs, order)
+    return empty
+
+
+def _segment(stage, members, runs, running, data, placement, programs, start, stop):
+    """Advances the running members of `runs`, in place."""
+    placement = narrowed(placement, running.size)
+    capacity = capacity_for(running.size, len(members.key), placement)
+    order = arrange(running, capacity, len(placement.devices))
+    if placement.width not in programs:
+
+        def one(each, shared):
+            member, run = each
+            data, start, stop = shared
+            return advance(stage, member, run, data, start, stop)
+
+        programs[placement.width] = jax.jit(over_members(one, placement))
+    filled, each = _placed(order, (members, runs), placement)
+    bounds = put((jnp.int32(start), jnp.int32(stop)), placement, split=False)
+    _write_back(runs, programs[placement.width](filled, each, (data, *bounds)), order)
+
+
+def _placed(order, each, placement):
+    each = jax.tree.map(lambda leaf: leaf[order.members], each)
+    return put(order.filled, placement, split=True), put(each, placement, split=True)
+
+
+def _write_back(target, outputs, order):
+    places = np.flatnonzero(order.filled)
+    for into, leaf in zip(jax.tree.leaves(target), jax.tree.leaves(outputs), strict=True):
+        into[order.members[places]] = np.asarray(leaf)[places]
+
+
+def _running(stage: Stage, runs: Run) -> np.ndarray:
+    going = ~_holds_nan(runs.state)
+    if stage.stopped is not None:
+        going &= ~np.asarray(jax.vmap(stage.stopped)(runs.state))
+    return np.flatnonzero(going)
+
+
+def _holds_nan(state: Any) -> np.ndarray:
+    found = False
+    for leaf in jax.tree.leaves(state):
+        if jnp.issubdtype(leaf.dtype, jnp.floating):
+            found = found | np.isnan(leaf).reshape(len(leaf), -1).any(1)
+    return np.asarray(found)
+
+
+def _saved_like(stages, members, previous, data):
+    """Shapes of what is saved while the last of `stages` runs."""
+    done = {}
+    for stage in stages:
+        runs = jax.eval_shape(
+            jax.vmap(lambda each, data, stage=stage: _begin(stage, each, data), in_axes=(0, None)),
+            (members, previous),
+            data,
+        )
+        previous = runs.state
+        if stage is not stages[-1]:
+            done[stage.name] = (runs.logs, runs.epochs_run)
+    return runs, done
+
+
+def _writable(tree):
+    return jax.tree.map(np.array, tree)
