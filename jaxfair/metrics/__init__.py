@@ -1,0 +1,48 @@
+"""Metrics `metric(predictions, targets, mask=None, weights=None)`, batched over leading axes, with intervals."""
+
+from jaxfair.metrics.classification import (
+    Confusion,
+    accuracy,
+    balanced_accuracy,
+    confusion,
+    f1,
+    g_mean,
+    majority_share,
+    pr_auc,
+    precision,
+    roc_auc,
+    sensitivity,
+    specificity,
+)
+from jaxfair.metrics.correlation import distance_correlation, pearson, r2, spearman
+from jaxfair.metrics.intervals import (
+    Interval,
+    MeanInterval,
+    bootstrap_interval,
+    mean_interval,
+    resample_subjects,
+)
+
+__all__ = [
+    "Confusion",
+    "Interval",
+    "MeanInterval",
+    "accuracy",
+    "balanced_accuracy",
+    "bootstrap_interval",
+    "confusion",
+    "distance_correlation",
+    "f1",
+    "g_mean",
+    "majority_share",
+    "mean_interval",
+    "pearson",
+    "pr_auc",
+    "precision",
+    "r2",
+    "resample_subjects",
+    "roc_auc",
+    "sensitivity",
+    "spearman",
+    "specificity",
+]
