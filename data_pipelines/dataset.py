@@ -1,7 +1,7 @@
 """The one form in which every data set of this project reaches training: arrays with a leading example axis."""
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,9 +36,7 @@ class Dataset:
                 raise ValueError(f"Dataset: {name} has {len(values)} examples, but inputs has {size}.")
         ids, counts = np.unique(self.ids, return_counts=True)
         if size and counts.max() > 1:
-            raise ValueError(
-                f"Dataset: ids must be unique, but {ids[counts.argmax()]!r} occurs {counts.max()} times."
-            )
+            raise ValueError(f"Dataset: ids must be unique, but {ids[counts.argmax()]!r} occurs {counts.max()} times.")
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -1,0 +1,130 @@
+"""Who trains and who is judged, as boolean masks over examples; no subject is ever on both sides."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+
+def holdout_by_fold(
+    fold: np.ndarray, evaluate: Collection[int] = (9, 10), *, subject: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out whole folds; the default is PTB-XL's own, whose labels of folds 9 and 10 were all seen by a human.
+
+    Args:
+      fold: `[example]`, integers.
+      evaluate: The folds to hold out.
+      subject: `[example]`; where given, it is checked that no subject is divided.
+
+    Returns:
+      `train`, `evaluate`: `[example]`, boolean.
+
+    Raises:
+      ValueError: A side is empty, or a subject is on both.
+    """
+    held_out = np.isin(fold, list(evaluate))
+    return _checked(~held_out, held_out, subject)
+
+
+def holdout_by_subject(subject: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out a random share of the subjects, each with all of its examples.
+
+    The share is of subjects: where some have more examples than others, the share of examples differs a little.
+
+    Args:
+      subject: `[example]`.
+      fraction: Between 0 and 1, of the subjects to evaluate on; at least one subject is left on either side.
+      seed: Same seed, same split, whatever the order of the examples.
+
+    Returns:
+      `train`, `evaluate`: `[example]`, boolean.
+
+    Raises:
+      ValueError: `fraction` is not between 0 and 1, or there are fewer than two subjects.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"holdout_by_subject: fraction must lie between 0 and 1, but is {fraction}.")
+    names, number = np.unique(subject, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(f"holdout_by_subject: two sides need at least two subjects, but there are {len(names)}.")
+    size = min(max(round(fraction * len(names)), 1), len(names) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(names))[:size]
+    held_out = np.isin(number, chosen)
+    return _checked(~held_out, held_out, subject)
+
+
+def k_fold_by_subject(subject: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Deals the subjects at random into k folds whose numbers of subjects differ by at most one.
+
+    Args:
+      subject: `[example]`.
+      k: Number of folds, at least 2.
+      seed: Same seed, same folds, whatever the order of the examples.
+
+    Returns:
+      `[example]`, integers 1 to k, as PTB-XL counts its folds.
+
+    Raises:
+      ValueError: There are fewer subjects than folds, or fewer than two folds.
+    """
+    names, number = np.unique(subject, return_inverse=True)
+    if not 2 <= k <= len(names):
+        raise ValueError(f"k_fold_by_subject: k must be 2 to {len(names)}, the number of subjects, but is {k}.")
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold_of_subject = np.empty(len(names), dtype=np.int64)
+    fold_of_subject[order] = np.arange(len(names)) % k + 1
+    return fold_of_subject[number]
+
+
+def folds_as_masks(fold: np.ndarray, *, subject: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Cross-validation: each fold in turn, in increasing order, is evaluated on, and all others train.
+
+    Args:
+      fold: `[example]`, integers with k different values.
+      subject: `[example]`; where given, it is checked that no subject is divided.
+
+    Returns:
+      `train`, `evaluate`: `[k, example]`, boolean.
+
+    Raises:
+      ValueError: There is only one fold, or a subject is in two.
+    """
+    held_out = fold[None, :] == np.unique(fold)[:, None]
+    return _checked(~held_out, held_out, subject)
+
+
+def leave_one_center_out(center: np.ndarray, *, subject: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Each center in turn, in sorted order, is evaluated on, and all others train.
+
+    An example of unknown center (NaN) is on neither side of any split: it could be from the one held out.
+
+    Args:
+      center: `[example]`, numbers or names.
+      subject: `[example]`; where given, it is checked that no subject is divided.
+
+    Returns:
+      `train`, `evaluate`: `[center, example]`, boolean.
+
+    Raises:
+      ValueError: There is only one center, or a subject is in two.
+    """
+    known = center == center  # Only NaN differs from itself; also right for names, which np.isnan refuses.
+    held_out = center[None, :] == np.unique(center[known])[:, None]
+    return _checked(known & ~held_out, held_out, subject)
+
+
+def _checked(train: np.ndarray, evaluate: np.ndarray, subject: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    sides = zip(np.atleast_2d(train), np.atleast_2d(evaluate), strict=True)
+    for number, (one_train, one_evaluate) in enumerate(sides):
+        if not one_train.any() or not one_evaluate.any():
+            raise ValueError(
+                f"Split {number} has {one_train.sum()} examples to train and {one_evaluate.sum()} to evaluate;"
+                " neither may be 0."
+            )
+        both = [] if subject is None else np.intersect1d(subject[one_train], subject[one_evaluate])
+        if len(both):
+            others = f" (and {len(both) - 1} more)" if len(both) > 1 else ""
+            raise ValueError(
+                f"Subject {both[0]}{others} would be on both sides of split {number};"
+                " keep all examples of a subject on one side."
+            )
+    return train, evaluate
