@@ -180,15 +180,24 @@ def _positions(window: Sequence[int]):
             yield (first, *rest)
 
 
-def _convolution(inputs, kernel, strides, padding, dilation, groups, inputs_dilation=None):
-    """`lax.conv_general_dilated` with the batch first, channels last and features last."""
-    axes = "".join(chr(ord("0") + axis) for axis in range(kernel.ndim - 2))
+def _convolution(inputs, kernel, strides, padding, dilation, groups, spread=None):
+    """`lax.conv_general_dilated` with the batch first, channels last and features last; `spread` dilates inputs."""
+    rank = kernel.ndim - 2
+    if min(side for pair in padding for side in pair) < 0:
+        # XLA on CPUs gives wrong numbers for some strided convolutions with negative padding (jaxlib 0.10.2: length
+        # 11, window 2, stride 3, padding (-1, 3)). Cutting off beforehand means the same.
+        cut = [(min(before, 0), min(after, 0)) for before, after in padding]
+        config = [(*pair, step - 1) for pair, step in zip(cut, spread or (1,) * rank, strict=True)]
+        inputs = lax.pad(inputs, jnp.zeros((), inputs.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+        padding = [(max(before, 0), max(after, 0)) for before, after in padding]
+        spread = None
+    axes = "".join(str(axis) for axis in range(rank))
     return lax.conv_general_dilated(
         inputs,
         kernel,
         window_strides=strides,
         padding=padding,
-        lhs_dilation=inputs_dilation,
+        lhs_dilation=spread,
         rhs_dilation=dilation,
         dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
         feature_group_count=groups,
