@@ -2,8 +2,8 @@
 
     python -m benchmarks.aml_preprocessing --data_dir=DIR
 
-DIR is PTB-XL's folder, or one that holds it as `ptb-xl`. The cache lies in a temporary folder, so that the first time is
-a first time; what the machine's file cache already holds is not emptied.
+DIR is PTB-XL's folder, or one that holds it as `ptb-xl`. The cache lies in a temporary folder, so that the first time
+is a first time; what the machine's file cache already holds is not emptied.
 """
 
 import pathlib

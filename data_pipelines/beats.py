@@ -108,7 +108,8 @@ def detect_beats(magnitude: np.ndarray) -> np.ndarray:
       magnitude: `[time]`, mV, at 100 Hz.
 
     Returns:
-      `[beat]`, samples, increasing: about the onset of each QRS, 20 to 30 ms before the magnitude's peak.
+      `[beat]`, samples, increasing: about the onset of each QRS, 20 to 30 ms before the magnitude's peak. gqrs looks
+      ahead for a beat's T wave, so it may not report the last beat of a recording.
     """
     digital = np.rint(magnitude * CONVERTER_GAIN).astype(np.int64).tolist()
     marks = processing.gqrs_detect(d_sig=digital, fs=SAMPLING_RATE, adc_gain=CONVERTER_GAIN, adc_zero=0)

@@ -16,7 +16,10 @@ from data_pipelines.cohort import STEP_COLUMNS
 
 HEALTHY_CODE = "NORM"
 INFARCTION_CODES = frozenset(
-    "IMI ASMI ILMI AMI ALMI LMI IPLMI IPMI PMI INJAS INJAL INJIN INJLA INJIL".split()  # noqa: SIM905
+    [
+        *("IMI", "ASMI", "ILMI", "AMI", "ALMI", "LMI", "IPLMI", "IPMI", "PMI"),  # Myocardial infarction.
+        *("INJAS", "INJAL", "INJIN", "INJLA", "INJIL"),  # Subendocardial injury, of the same diagnostic class.
+    ]
 )
 LVH_CODE = "LVH"
 EXCLUDED_CODES = {

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from data_pipelines import splits
+
+SUBJECT = np.array([5, 5, 2, 9, 9, 9, 1, 3, 4, 8])
+
+
+def test_holdout_by_fold_by_hand():
+    fold = np.array([1, 1, 9, 8, 8, 8, 10, 2, 3, 9])
+    train, evaluate = splits.holdout_by_fold(fold, subject=SUBJECT)
+    np.testing.assert_array_equal(evaluate, [0, 0, 1, 0, 0, 0, 1, 0, 0, 1])
+    np.testing.assert_array_equal(train, ~evaluate)
+    _, evaluate = splits.holdout_by_fold(fold, evaluate=[1])
+    np.testing.assert_array_equal(evaluate, fold == 1)
+
+
+def test_a_divided_subject_is_named():
+    fold = np.array([1, 9, 9, 8, 8, 8, 10, 2, 3, 9])
+    with pytest.raises(ValueError, match="Subject 5 would be on both sides of split 0"):
+        splits.holdout_by_fold(fold, subject=SUBJECT)
+    with pytest.raises(ValueError, match=r"Subject 5 would be on both sides of split 0"):
+        splits.folds_as_masks(fold, subject=SUBJECT)
+    center = np.array(["a", "a", "b", "a", "b", "b", "c", "c", "c", "c"])
+    with pytest.raises(ValueError, match="Subject 9 would be on both sides"):
+        splits.leave_one_center_out(center, subject=SUBJECT)
+
+
+def test_an_empty_side_is_refused():
+    with pytest.raises(ValueError, match="3 examples to train and 0 to evaluate"):
+        splits.holdout_by_fold(np.array([1, 2, 3]))
+    with pytest.raises(ValueError, match="0 examples to train and 3 to evaluate"):
+        splits.folds_as_masks(np.array([4, 4, 4]))
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.5, 0.99])
+def test_holdout_by_subject_divides_nobody(fraction):
+    subject = np.random.default_rng(0).integers(0, 40, size=200)
+    train, evaluate = splits.holdout_by_subject(subject, fraction, seed=1)
+    np.testing.assert_array_equal(train, ~evaluate)
+    assert not set(subject[train]) & set(subject[evaluate])
+    expected = min(max(round(fraction * len(np.unique(subject))), 1), len(np.unique(subject)) - 1)
+    assert len(np.unique(subject[evaluate])) == expected
+
+
+def test_seeds_and_order():
+    order = np.random.default_rng(3).permutation(len(SUBJECT))
+    for split in (
+        lambda subject, seed: splits.holdout_by_subject(subject, 0.4, seed)[1],
+        lambda subject, seed: splits.k_fold_by_subject(subject, 3, seed),
+    ):
+        np.testing.assert_array_equal(split(SUBJECT, 7), split(SUBJECT, 7))
+        np.testing.assert_array_equal(split(SUBJECT[order], 7), split(SUBJECT, 7)[order])
+        assert len({tuple(split(SUBJECT, seed)) for seed in range(10)}) > 3
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.2])
+def test_a_fraction_outside_is_refused(fraction):
+    with pytest.raises(ValueError, match="fraction must lie between 0 and 1"):
+        splits.holdout_by_subject(SUBJECT, fraction, 0)
+
+
+def test_one_subject_cannot_be_split():
+    with pytest.raises(ValueError, match="at least two subjects, but there are 1"):
+        splits.holdout_by_subject(np.array([4, 4]), 0.5, 0)
+    with pytest.raises(ValueError, match="k must be 2 to 7"):
+        splits.k_fold_by_subject(SUBJECT, 8, 0)
+
+
+@pytest.mark.parametrize("k", [2, 3, 7])
+def test_k_folds_are_of_equal_size_and_whole_subjects(k):
+    fold = splits.k_fold_by_subject(SUBJECT, k, seed=0)
+    assert set(fold) == set(range(1, k + 1))
+    of_subject = {subject: set(fold[subject == SUBJECT]) for subject in SUBJECT}
+    assert all(len(folds) == 1 for folds in of_subject.values())
+    sizes = [sum(fold in folds for folds in of_subject.values()) for fold in range(1, k + 1)]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_folds_as_masks_cover_every_example_once():
+    fold = np.array([2, 2, 7, 3, 3, 3, 7, 2, 7, 3])
+    train, evaluate = splits.folds_as_masks(fold, subject=SUBJECT)
+    assert train.shape == evaluate.shape == (3, 10)
+    assert train.dtype == evaluate.dtype == bool
+    np.testing.assert_array_equal(evaluate.sum(axis=0), 1)
+    np.testing.assert_array_equal(train, ~evaluate)
+    np.testing.assert_array_equal(evaluate[1], fold == 3)
+
+
+def test_leave_one_center_out_knows_names_and_leaves_the_unknown_out():
+    train, evaluate = splits.leave_one_center_out(np.array(["F", "A", "F", "C"]))
+    np.testing.assert_array_equal(evaluate, [[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0]])
+    np.testing.assert_array_equal(train, ~evaluate)
+    train, evaluate = splits.leave_one_center_out(np.array([2.0, np.nan, 1.0, 2.0]))
+    np.testing.assert_array_equal(evaluate, [[0, 0, 1, 0], [1, 0, 0, 1]])
+    np.testing.assert_array_equal(train, [[1, 0, 0, 1], [0, 0, 1, 0]])
