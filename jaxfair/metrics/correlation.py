@@ -77,8 +77,12 @@ def distance_correlation(predictions, targets, mask=None, weights=None) -> jax.A
     """
     arrays = jnp.broadcast_arrays(*counted(predictions, targets, mask, weights))
     shape = arrays[0].shape
-    flat = [array.reshape(-1, shape[-1]) for array in arrays]
-    return jax.lax.map(lambda row: _distance_correlation(*row), flat).reshape(shape[:-1])
+    return _distance_correlations([array.reshape(-1, shape[-1]) for array in arrays]).reshape(shape[:-1])
+
+
+@jax.jit
+def _distance_correlations(rows: list[jax.Array]) -> jax.Array:
+    return jax.lax.map(lambda row: _distance_correlation(*row), rows)
 
 
 def _distance_correlation(a: jax.Array, b: jax.Array, weights: jax.Array) -> jax.Array:
@@ -117,6 +121,7 @@ def _centered(values: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Arr
     Whether the values are constant is asked of the values themselves, since the variance of a constant is
     rarely exactly 0 after rounding. The scale keeps squares of very large or small values in range.
     """
+    values, weights = jnp.broadcast_arrays(values, weights)
     counts = weights != 0
     highest = jnp.max(values, axis=-1, keepdims=True, where=counts, initial=-jnp.inf)
     lowest = jnp.min(values, axis=-1, keepdims=True, where=counts, initial=jnp.inf)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 
+@jax.jit
 @functools.partial(jnp.vectorize, signature="(n),(n)->(n),(n)")
 def weight_below_and_through(values: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The weight of all smaller values, and of all values smaller or equal.
