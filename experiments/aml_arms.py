@@ -10,12 +10,13 @@ from experiments.report_tables import arm_members, final_values
 
 
 class Style(NamedTuple):
-    """How an arm is called and drawn, and which arm without its age term it is compared with."""
+    """How an arm is called and drawn, which arm without its age term it is compared with, its main run's alpha."""
 
     label: str
     color: str
     marker: str = "o"
     control: str = ""
+    alpha: float = 0.001  # section 2.6
 
 
 # Colours of Okabe and Ito, which stay apart for the colour-blind; greys for what is no arm against age.
@@ -28,15 +29,15 @@ METHODS: Mapping[str, Style] = {
     "ncov_trained_adversary": Style("NCOV, adversary trained along", "#56B4E9", "^", "no_adversary"),
     "ncov_healthy": Style("NCOV, healthy only", "#E69F00", "v", "no_adversary"),
     "joint_control": Style("Joint, no age term", "#8C6D1F", "P"),
-    "joint_hsic": Style("Joint, HSIC", "#CC79A7", "*", "joint_control"),
+    "joint_hsic": Style("Joint, HSIC", "#CC79A7", "*", "joint_control", 30.0),
     "logistic_regression": Style("Logistic regression", "#9a9a9a", "<"),
     "ridge": Style("Ridge", "#9a9a9a", ">"),
     "gradient_boosting": Style("Gradient boosting", "#9a9a9a", "h"),
     "age_alone": Style("Age alone", "#9a9a9a", "|"),
 }
 REFERENCES = ("logistic_regression", "ridge", "gradient_boosting", "age_alone")
+PREDICTED = ("predicted_age_mean", "predicted_age_std")
 JOINT = ("joint_control", "joint_hsic")
-PAPER_ALPHA = 0.001
 
 
 def style(method: str) -> Style:
@@ -50,13 +51,14 @@ def arm_values(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns:
       The values of `final_values` with the columns alpha, arm (its name on the page) and shown, and a table arm,
       method, alpha, members, diverged, shown, both in the order of the page. Where a method was swept over alpha,
-      `shown` marks the one alpha that figures of one line a method show: the paper's, else the largest.
+      `shown` marks the one alpha that figures of one line a method show: the main run's, else the largest.
     """
     members = run.members.assign(alpha=rounded(run.members, "alpha"))
     values = _with_alpha(final_values(run.results), members)
     counted = arm_members(members, ["method", "alpha"])
     # References and other rows of results without a member of their own count by their results.
-    loose = values[~values["method"].isin(members["method"])].groupby("method", sort=False)["member"].nunique()
+    loose = values[~values["method"].isin(members["method"])].groupby(["method", "metric"], sort=False).size()
+    loose = loose.groupby("method", sort=False).max()
     extra = pd.DataFrame({"method": loose.index, "alpha": float("nan"), "members": loose.to_numpy(), "diverged": 0})
     counts = pd.concat([counted, extra], ignore_index=True) if len(extra) else counted
     order = {method: place for place, method in enumerate(METHODS)}
@@ -67,9 +69,10 @@ def arm_values(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         f"{style(method).label}, α = {alpha:g}" if many else style(method).label
         for method, alpha, many in zip(counts["method"], counts["alpha"], several, strict=True)
     ]
-    has_paper = counts["alpha"].eq(PAPER_ALPHA).groupby(counts["method"]).transform("any")
+    main = counts["method"].map(lambda method: style(method).alpha)
+    has_main = counts["alpha"].eq(main).groupby(counts["method"]).transform("any")
     largest = counts.groupby("method")["alpha"].transform("max")
-    counts["shown"] = ~several | (counts["alpha"] == largest.where(~has_paper, PAPER_ALPHA))
+    counts["shown"] = ~several | (counts["alpha"] == largest.where(~has_main, main))
     keys = ["method", "alpha"]
     values = values.merge(counts[[*keys, "order", "arm", "shown"]], on=keys, how="left")
     return values.sort_values(["order", "method", "alpha"], kind="stable"), counts
@@ -96,3 +99,28 @@ def rounded(frame: pd.DataFrame, column: str) -> pd.Series:
     if column not in frame:
         return pd.Series(float("nan"), index=frame.index)
     return pd.to_numeric(frame[column]).map(lambda value: float(f"{value:.6g}")).astype(float)
+
+
+def control_of(values: pd.DataFrame, method: str) -> tuple[str, pd.DataFrame]:
+    """The name and the final values of what an arm is compared with; no rows if the run holds no control of it.
+
+    Where the control was not run by itself, the method's own alpha 0 is one. The baseline's age head is an arm of its
+    own, but as a control the two are one network.
+    """
+    control = style(method).control
+    names = ["baseline", "age_head"] if control == "baseline" else [control]
+    rows = values[values["method"].isin(names)]
+    if rows.empty and control:
+        rows = values[(values["method"] == method) & (values["alpha"] == 0)]
+        return (str(rows["arm"].iloc[0]) if len(rows) else style(control).label), rows
+    return style(control).label, rows
+
+
+def split_age_head(rows: pd.DataFrame) -> pd.DataFrame:
+    """Gives the frozen head's rows of the baseline to the arm `age_head`, where the run left them with the baseline."""
+    if "age_head" in set(rows["method"]):
+        return rows
+    if "metric" in rows:
+        head = rows["method"].eq("baseline") & rows["metric"].isin(["age_pearson", *PREDICTED])
+        return rows.assign(method=rows["method"].mask(head, "age_head"))
+    return pd.concat([rows, rows[rows["method"] == "baseline"].assign(method="age_head")], ignore_index=True)

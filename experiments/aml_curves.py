@@ -25,7 +25,7 @@ def training_curves(curves: pd.DataFrame, diverged: set, titles: Mapping[str, st
     curves = curves[curves["metric"].isin(list(titles))]
     metrics = [metric for metric in titles if (curves["metric"] == metric).any()]
     stages = list(curves["stage"].unique())
-    size = (1.2 + 2.4 * len(stages), 0.8 + 1.7 * len(metrics))
+    size = (8.4, 0.9 + 1.45 * len(metrics))
     drawing = Figure(figsize=size, layout="constrained")
     grid = drawing.subplots(len(metrics), len(stages), squeeze=False, sharex="col")
     for column, stage in enumerate(stages):
@@ -36,9 +36,13 @@ def training_curves(curves: pd.DataFrame, diverged: set, titles: Mapping[str, st
                 axes.set_axis_off()
                 continue
             _curves(axes, part, diverged)
-            axes.set_ylabel(titles[metric])
-        grid[0, column].set_title(str(stage).replace("_", " "))
-        grid[-1, column].set_xlabel("epoch")
+        grid[0, column].set_title(str(stage).replace("_", " ").capitalize())
+    for row, metric in enumerate(metrics):
+        next(axes for axes in grid[row] if axes.axison).set_ylabel(titles[metric])
+    for column in grid.T:
+        lowest = [axes for axes in column if axes.axison][-1]
+        lowest.set_xlabel("epoch")
+        lowest.tick_params(labelbottom=True)
     methods = [method for method in METHODS if (curves["method"] == method).any()]
     handles = [Line2D([], [], color=style(method).color, label=style(method).label) for method in methods]
     handles += [Line2D([], [], color="#555c68", ls=ls, label=split) for split, ls in SPLITS.items()]
@@ -103,6 +107,7 @@ def front(values: pd.DataFrame, x: str, y: str, axis_titles: tuple[str, str]) ->
         at_x, at_y = (np.clip(line[f"mean_{name}"], *limits) for name, limits in zip("xy", frame, strict=True))
         axes.plot(at_x, at_y, color=drawn.color, linewidth=0.8, alpha=0.6)
         axes.plot([], [], drawn.marker, color=drawn.color, ls="", label=drawn.label)
+        said_at: list[np.ndarray] = []
         for (_, point), px, py in zip(line.iterrows(), at_x, at_y, strict=True):
             axes.plot(px, py, drawn.marker, color=drawn.color, markersize=7, clip_on=False, zorder=3)
             axes.plot([point["low_x"], point["high_x"]], [py, py], color=drawn.color, linewidth=1)
@@ -110,6 +115,11 @@ def front(values: pd.DataFrame, x: str, y: str, axis_titles: tuple[str, str]) ->
             said = f"α = {point['alpha']:g}" if len(line) > 1 else ""
             if (px, py) != (point["mean_x"], point["mean_y"]):
                 said = f"{said} off the frame: {number(point['mean_x'])}, {number(point['mean_y'])}".strip()
+            # Neighbours of one arm that would write over each other are named once, by the first alpha.
+            here = np.array([px, py - frame[1][0]]) / [np.ptp(frame[0]), np.ptp(frame[1])]
+            if any(np.all(np.abs(here - there) < (0.1, 0.04)) for there in said_at):
+                continue
+            said_at.append(here)
             axes.annotate(said, (px, py), (6, 5), textcoords="offset points", fontsize=7, color="#555c68")
     axes.set(xlabel=axis_titles[0], ylabel=axis_titles[1], xlim=frame[0], ylim=frame[1])
     drawing.legend(loc="outside right upper")

@@ -68,16 +68,19 @@ def true_against_predicted(predictions: pd.DataFrame, titles: Mapping[str, str])
 
     Args:
       predictions: Rows of the evaluation split: method, member, seed, target, age, predicted_age.
-      titles: By method, the panel's title.
+      titles: By method, the panel's title and a second line of what is to be known of it.
     """
     drawing = Figure(figsize=(8.4, 3.35), layout="constrained")
     for axes, (method, title) in zip(drawing.subplots(1, len(titles), squeeze=False)[0], titles.items(), strict=True):
         rows = predictions[predictions["method"] == method]
         rows = rows[np.isfinite(rows["predicted_age"].to_numpy(dtype=float)) & rows["age"].notna()]
-        axes.set_title(title)
+        name, told = title.split("\n")
+        axes.set_title(name, pad=17)
+        axes.text(0, 1.03, told, transform=axes.transAxes, color="#333a45")
         axes.set(xlabel="true age (years)", ylabel="predicted age (years)", xlim=(10, 100))
         if rows.empty:
             axes.text(0.5, 0.5, "no finite prediction", transform=axes.transAxes, ha="center", color="#a63a1c")
+            axes.set_yticks([])
             continue
         one = rows[rows["member"] == rows.sort_values(["seed", "member"])["member"].iloc[0]]
         for target, color in ((0, HEALTHY), (1, INFARCTION)):
@@ -88,7 +91,9 @@ def true_against_predicted(predictions: pd.DataFrame, titles: Mapping[str, str])
         if low < -100 or high > 250:
             text = f"own scale: {number(low, 'years')} to {number(high, 'years')} years"
             axes.text(0.03, 0.03, text, transform=axes.transAxes, color="#a63a1c", fontsize=7.5)
-            axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
+            exponent = int(np.log10(max(-low, high)))
+            axes.yaxis.set_major_formatter(lambda value, _, unit=10.0**exponent: f"{value / unit:g}".replace("-", "−"))
+            axes.set_ylabel(f"predicted age ($10^{{{exponent}}}$ years)", color="#a63a1c")
         else:
             axes.plot([10, 100], [10, 100], color="#555c68", linewidth=0.8, linestyle=":")
             axes.set_ylim(min(10, low - 3), max(100, high + 3))
@@ -124,6 +129,7 @@ def score_against_age(predictions: pd.DataFrame, labels: Mapping[str, str]) -> F
     groups = [group for group in groups if group]
     drawing = Figure(figsize=(8.4, 3.9), layout="constrained")
     panels = drawing.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    highest = 0.0
     for axes, group in zip(panels, groups, strict=True):
         for method in group:
             drawn = style(method)
@@ -132,9 +138,11 @@ def score_against_age(predictions: pd.DataFrame, labels: Mapping[str, str]) -> F
             bars = np.nan_to_num([line["mean"] - line["low"], line["high"] - line["mean"]])
             kind = {"color": drawn.color, "marker": drawn.marker, "markersize": 5, "elinewidth": 1}
             axes.errorbar(at, line["mean"], yerr=bars, label=labels[method], **kind)
+            highest = max(highest, line["mean"].max())
         axes.set(xlabel="age (years)", title="Trained jointly" if group[0] in JOINT else "Trained in stages")
-        axes.legend(fontsize=7, loc="upper left")
-    panels[0].set(ylabel="mean MI score of the healthy", ylim=(0, None))
+    # Two members have an interval of 12.7 SD, which would flatten all the others.
+    panels[0].set(ylabel="mean MI score of the healthy", ylim=(0, 1.2 * highest))
+    drawing.legend(loc="outside lower center", ncols=2 if len(labels) < 5 else 3)
     return drawing
 
 
@@ -151,9 +159,12 @@ def error_bands(values: pd.DataFrame, methods: Sequence[str]) -> Figure:
                 if key in rows.index and np.isfinite(rows.loc[key, "mean"]):
                     kinds_drawn = {"color": drawn.color, "marker": drawn.marker, "markersize": 4}
                     _errorbar(axes, place + offset, rows.loc[key, "mean"], rows.loc[key], vertical=True, **kinds_drawn)
+        means = rows.loc[rows.index.isin([(m, f"{kind}_age_{band}") for m in methods for band in BANDS]), "mean"]
+        margin = 0.3 * max(np.ptp(means.dropna()), 0.05) if means.notna().any() else 0.5
+        low = 0 if kind == "error_rate" else means.min() - margin
         axes.set(title=title, xlabel="age (years)")
-        if kind == "error_rate":
-            axes.set_ylim(0, None)
+        if means.notna().any():  # the means set the frame: the interval of two members would flatten all the others
+            axes.set_ylim(low, means.max() + margin)
         axes.set_xticks(range(len(BANDS)), BANDS.values())
         axes.grid(visible=False, axis="x")
     handles = [

@@ -12,7 +12,7 @@ from experiments.report import Figure, Section, Statements, Text
 from experiments.report_tables import DASH, in_words, number, span, summarize
 
 FOOLED = 0.1  # |mean r| of the frozen head up to which the page calls it fooled; said beside each use
-LIFETIME = 150.0  # years; predictions spread wider than this are no ages any more
+LIFETIME = 150.0  # years; predictions wider than this, or farther from 0, are no ages any more
 CONSTANT = 1.0  # years; predictions spread less than this are one number
 AGAINST_THE_HEAD = ("reversed_mse", "ncov", "ncov_trained_adversary", "ncov_healthy")
 PROBES = {"ridge": "probe_ridge_r2_healthy", "MLP": "probe_mlp_r2_healthy", "boosting": "probe_boosting_r2_healthy"}
@@ -42,18 +42,16 @@ class Findings:
 
     def difference(self, method: str, metric: str) -> str:
         """The arm's metric minus its control's, paired by seed and fold, as a signed number."""
-        sides = [
-            self.values[(self.values["method"] == name) & (self.values["metric"] == metric)]
-            for name in (method, style(method).control)
-        ]
-        pairs = sides[0].merge(sides[1], on=["seed", "fold"], suffixes=("", "_control"))
+        rows = self.values[self.values["metric"] == metric]
+        control = rows[rows["method"] == style(method).control]
+        pairs = rows[rows["method"] == method].merge(control, on=["seed", "fold"], suffixes=("", "_control"))
         mean = (pairs["value"] - pairs["value_control"]).mean()
         return ("+" if mean > 0 else "") + number(mean)
 
     def diverged(self, method: str) -> str:
         if method not in self.ended.index or not self.ended.loc[method, "diverged"]:
             return ""
-        return "{diverged} of {members} members diverged".format(**self.ended.loc[method])
+        return "{diverged} of {members} diverged".format(**self.ended.loc[method])
 
     def strongest(self, method: str) -> tuple[str, float]:
         """The fresh probe that reads most age within the healthy, and its mean R²."""
@@ -62,15 +60,29 @@ class Findings:
         return max(found.items(), key=lambda item: item[1]) if found else ("", float("nan"))
 
 
-def section(values: pd.DataFrame, counts: pd.DataFrame) -> Section:
+def section(values: pd.DataFrame, counts: pd.DataFrame, *, simulated: bool = False) -> Section:
     """The paragraph, the statements and the figure of who reads the age.
 
     Args:
-      values: Final values with the columns arm, method and metric, one arm a method.
-      counts: The arms' members, as `aml_arms.arm_values` gives them.
+      values: Final values with the columns arm, method and metric, of the arms that are shown: one a method.
+      counts: All arms' members, as `aml_arms.arm_values` gives them.
+      simulated: Whether the cohort is simulated, which is said first.
     """
+    swept = counts[counts["method"].isin(counts.loc[~counts["shown"], "method"])]
+    counts = counts[counts["shown"]]
     found = Findings(values, counts)
-    blocks = [Text(summary(found)), Statements([head(found), remaining(found), majority(found)])]
+    source = "On a simulated cohort. " if simulated else ""
+    blocks = [Text(source + summary(found)), Statements([head(found), remaining(found), majority(found)])]
+    if len(swept):
+        numbers = swept.groupby("method", sort=False).size()
+        alphas = [f"{style(method).label} over {n}" for method, n in numbers.items()]
+        chosen = ", ".join(swept.loc[swept["shown"], "arm"])
+        blocks.append(
+            Text(
+                f"Alphas were swept ({', '.join(alphas)}). The tables hold all of them; these statements, and figures "
+                f"of one line a method, hold {chosen}."
+            )
+        )
     read = {entry for pair in aml_figures.READERS.values() for entry in pair[:2]}
     arms = counts[~counts["method"].isin(REFERENCES)]
     arms = list(arms.loc[arms["arm"].isin(values.loc[values["metric"].isin(read), "arm"]), "arm"])
@@ -114,10 +126,11 @@ def summary(found: Findings) -> str:
             f"{number(found.mean('joint_control', 'score_age_pearson_healthy'))}), at a ROC AUC "
             f"{found.difference('joint_hsic', 'roc_auc')} against its control."
         )
-    lost = [
-        f"{style(method).label}, {found.diverged(method)}" for method in found.ended.index if found.diverged(method)
-    ]
-    said.append(f"Diverged: {'; '.join(lost)}." if lost else "No member diverged.")
+    ended = {style(method).label: found.diverged(method) for method in found.ended.index}
+    lost = [f"{label} ({count})" for label, count in ended.items() if count]
+    said.append(f"Diverged: {', '.join(lost)}." if lost else "No member diverged.")
+    n = span(found.ended.loc[~found.ended.index.isin(REFERENCES), "members"])
+    said.append(f"Figures are means ± SD over the members of an arm (n = {n}); intervals follow below.")
     return " ".join(said)
 
 
@@ -134,8 +147,9 @@ def head(found: Findings) -> tuple:
         if r is None:
             lines.append((label, "not finite" if remarks else DASH, *(remarks or [""])))
             continue
-        if spread > LIFETIME:
-            remarks.append(f"ran off: SD of predictions {number(spread, 'years')} years")
+        if spread > LIFETIME or abs(found.mean(method, "predicted_age_mean")) > LIFETIME:
+            where = found.mean(method, "predicted_age_mean")
+            remarks.append(f"ran off: predictions {number(where, 'years')} ± {number(spread, 'years')} years")
         elif spread < CONSTANT:
             remarks.append(f"a constant: SD of predictions {number(spread, 'years')} years")
         elif abs(r["mean"]) <= FOOLED:
@@ -167,8 +181,8 @@ def remaining(found: Findings) -> tuple:
         if found.strongest(method)[0] and found.strongest(control)[0]
     ]
     note = (
-        "Mean R² of the true age within the healthy, by the strongest of the fresh probes (named). Above, each beside "
-        "its control without an age term."
+        "Mean R² of the true age within the healthy, by the strongest of the fresh probes (named). The headline "
+        "puts an arm beside its control without an age term."
     )
     return question, "; ".join(kept) or "See below", lines, note
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from experiments import aml_curves, aml_figures, aml_findings, aml_tables
-from experiments.aml_arms import REFERENCES, arm_values, rounded, style
+from experiments.aml_arms import JOINT, REFERENCES, arm_values, rounded, split_age_head, style
 from experiments.report import Figure, Run, Section, Table, Text, write_report
 from experiments.report_tables import Cell, number, span, summarize
 
@@ -36,9 +36,9 @@ def sections(run: Run) -> list[Section]:
     """What the page says, section by section."""
     values, counts = arm_values(run)
     shown = values[values["shown"]]
-    intervals = run.table("intervals", INTERVALS)
+    intervals = split_age_head(run.table("intervals", INTERVALS))
     return [
-        aml_findings.section(shown, counts[counts["shown"]]),
+        aml_findings.section(shown, counts, simulated=run.config.get("data") == "simulated"),
         _cohort(run),
         _paper(run, shown, counts, intervals),
         _arms(values, counts),
@@ -78,6 +78,7 @@ def _paper(run: Run, shown: pd.DataFrame, counts: pd.DataFrame, intervals: pd.Da
     blocks = [aml_tables.paper_table(shown, counts, intervals)]
     summary = summarize(shown, ["method", "metric"]).set_index(["method", "metric"])
     arms = counts[counts["shown"]].set_index("method")
+    blocks += _other_settings(run, arms)
     predictions = shown_predictions(run, counts)
     titles = {}
     for method, name in (("age_head", "a  Age model"), ("reversed_mse", "b  Reversed MSE"), ("ncov", "c  NCOV")):
@@ -98,9 +99,22 @@ def _paper(run: Run, shown: pd.DataFrame, counts: pd.DataFrame, intervals: pd.Da
     return Section("The paper's figures beside ours", blocks)
 
 
+def _other_settings(run: Run, arms: pd.DataFrame) -> list[Text]:
+    """Where the comparison is not one of like with like, in words."""
+    said = []
+    if run.config.get("data") == "simulated":
+        said.append("The cohort is simulated, so the paper's figures are here for orientation only.")
+    alphas = arms["alpha"].reindex(["reversed_mse", "ncov"]).dropna().unique()
+    if any(alpha != 0.001 for alpha in alphas):
+        said.append(f"Alpha is {', '.join(f'{alpha:g}' for alpha in alphas)} here; the paper used 0.001.")
+    if run.config.get("optimizer", "sgd") != "sgd":
+        said.append(f"The optimizer is {run.config['optimizer']} here; the paper says stochastic gradient descent.")
+    return [Text(" ".join(said))] if said else []
+
+
 def shown_predictions(run: Run, counts: pd.DataFrame) -> pd.DataFrame:
     """The evaluation split's predictions after each member's last stage, of the arms that figures show."""
-    rows = run.table("predictions", PREDICTIONS)
+    rows = split_age_head(run.table("predictions", PREDICTIONS))
     rows = rows[rows["split"] == "evaluate"].assign(alpha=rounded(rows, "alpha"))
     arms = counts.loc[counts["shown"], ["method", "alpha"]]
     several = set(counts.loc[~counts["shown"], "method"])
@@ -189,14 +203,18 @@ def _age_in_the_score(run: Run, shown: pd.DataFrame, counts: pd.DataFrame) -> Se
         n = predictions.groupby("method")["member"].nunique().reindex(list(labels))
         caption = (
             "MI score of the healthy of the evaluation split by age: a score free of age is flat. Mean over members "
-            f"(n = {span(n)}) with 95 % intervals; r is the mean correlation of score and age within the healthy."
+            f"(n = {span(n)}) with 95 % intervals, cut where they leave the frame; r is the mean correlation of "
+            "score and age within the healthy."
         )
         blocks.append(Figure("score_against_age", caption, aml_figures.score_against_age(predictions, labels)))
     banded = shown[shown["metric"].str.contains("_age_") & shown["metric"].str.endswith(tuple(aml_figures.BANDS))]
     methods = [method for method in arms if method in set(banded["method"])]
     if methods:
         n = banded.groupby("method")["member"].nunique().reindex(methods)
-        caption = f"Errors by age: means over members (n = {span(n)}) with 95 % intervals, threshold 0.5."
+        caption = (
+            f"Errors by age: means over members (n = {span(n)}) with 95 % intervals, cut where they leave the frame; "
+            "threshold 0.5."
+        )
         blocks.append(Figure("errors_by_age", caption, aml_figures.error_bands(banded, methods)))
     return Section("Age in the MI score", blocks or [Text("This run wrote no predictions.")])
 
@@ -223,6 +241,9 @@ def _training(run: Run, counts: pd.DataFrame) -> Section:
     hidden = members.merge(counts.loc[~counts["shown"], ["method", "alpha"]], on=["method", "alpha"])
     pairs = pd.MultiIndex.from_frame(curves[["member", "method"]])
     curves = curves[~pairs.isin(pd.MultiIndex.from_frame(hidden[["member", "method"]]))]
+    # The other stages train no age head, so its curve there is that of its random start.
+    headless = curves["metric"].eq("age_pearson") & curves["method"].isin(["baseline", *JOINT])
+    curves = curves[~headless]
     titles = {"loss": "loss", "accuracy": "accuracy", "roc_auc": "ROC AUC", "age_pearson": "age r"}
     if not curves["metric"].isin(list(titles)).any():
         return Section("Training", [Text("This run wrote no training curves.")])

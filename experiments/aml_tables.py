@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.aml_arms import style
+from experiments.aml_arms import control_of, style
 from experiments.report import Table
 from experiments.report_tables import Cell, cell, interval, number, summarize
 
@@ -76,11 +76,11 @@ def differences(values: pd.DataFrame, arms: pd.DataFrame) -> list[list]:
     rows = []
     pair = ["seed", "fold", "metric"]
     for arm in arms.itertuples():
-        control = style(arm.method).control
-        own, other = (values[values[key] == name] for key, name in (("arm", arm.arm), ("method", control)))
+        name, other = control_of(values, arm.method)
+        own = values[values["arm"] == arm.arm]
         pairs = own.merge(other.drop_duplicates(pair), on=pair, suffixes=("", "_control"))
         pairs = pairs[pairs["metric"].isin(list(DIFFERENCES))]
-        if pairs.empty:
+        if pairs.empty or name == arm.arm:
             continue
         pairs = pairs.assign(value=pairs["value"] - pairs["value_control"])
         summary = summarize(pairs, ["metric"]).set_index("metric")
@@ -89,7 +89,7 @@ def differences(values: pd.DataFrame, arms: pd.DataFrame) -> list[list]:
             cell(summary.loc[metric] if metric in summary.index else None, unit, total)
             for metric, (_, unit) in DIFFERENCES.items()
         ]
-        rows.append([Cell(arm.arm, f"minus {style(control).label}"), str(total), *cells])
+        rows.append([Cell(arm.arm, f"minus {name}"), str(total), *cells])
     return rows
 
 
@@ -112,7 +112,7 @@ def paper_table(shown: pd.DataFrame, counts: pd.DataFrame, intervals: pd.DataFra
                 style(method).label,
                 what,
                 number(paper).rstrip("0"),
-                Cell(written.main, f"{diverged} of {total} diverged" if diverged else "", written.alarm),
+                Cell(written.main, f"{diverged} of {total} members diverged" if diverged else "", written.alarm),
                 interval(ours["low"], ours["high"], unit) or "–" if known else "–",
                 number(ours["n"] if ours is not None else 0, "count"),
                 interval(subjects["low"], subjects["high"], unit) or "–" if subjects is not None else "–",

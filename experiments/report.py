@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jinja2
 import matplotlib
 import matplotlib.figure
+import matplotlib.lines
 import pandas as pd
 from absl import app, flags
 
@@ -207,16 +208,19 @@ def overview(run: Run) -> list[Section]:
 
 
 def _plain_curves(curves: pd.DataFrame) -> matplotlib.figure.Figure:
-    metrics = list(curves["metric"].unique())
-    drawing = matplotlib.figure.Figure(figsize=(7.6, 2.1 * len(metrics)), layout="constrained")
+    metrics, methods = list(curves["metric"].unique()), list(curves["method"].unique())
+    colors = {method: f"C{place % 10}" for place, method in enumerate(methods)}
+    splits = dict(zip(curves["split"].unique(), ["--", "-", ":", "-."] * len(curves), strict=False))
+    drawing = matplotlib.figure.Figure(figsize=(8.4, 1 + 0.2 * len(methods) + 1.6 * len(metrics)), layout="constrained")
     for axes, metric in zip(drawing.subplots(len(metrics), squeeze=False)[:, 0], metrics, strict=True):
         rows = summarize(curves[curves["metric"] == metric], ["method", "split", "epoch"])
         for (method, split), line in rows.groupby(["method", "split"], sort=False):
             line = line.sort_values("epoch")
-            style = "-" if split == "evaluate" else "--"
-            axes.plot(line["epoch"], line["mean"], style, label=f"{method}, {split}")
+            axes.plot(line["epoch"], line["mean"], splits[split], color=colors[method])
         axes.set(title=metric, xlabel="epoch")
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    handles = [matplotlib.lines.Line2D([], [], color=color, label=str(name)) for name, color in colors.items()]
+    handles += [matplotlib.lines.Line2D([], [], color="black", ls=ls, label=str(name)) for name, ls in splits.items()]
+    drawing.legend(handles=handles, loc="outside lower center", ncols=3)
     return drawing
 
 

@@ -115,7 +115,7 @@ def cell(summary: pd.Series | None, unit: str, members: int, diverged: int = 0) 
     parts = [interval(summary["low"], summary["high"], unit)] if n > 1 else []
     if n != members:
         parts.append(f"n = {n} of {members}")
-    return Cell(main, "\n".join(parts), alarm=n < members)
+    return Cell(main, "\n".join(parts), alarm=diverged > 0)
 
 
 def in_words(summary: pd.Series, unit: str) -> str:
