@@ -65,7 +65,7 @@ def electrode_noise(config: SimulationConfig, fault: str, rng: np.random.Generat
     fs, length = config.sampling_rate, round(config.duration * config.sampling_rate)
     count = len(ELECTRODES)
     muscle = 0.008 * np.exp(0.6 * rng.standard_normal()) * np.exp(0.3 * rng.standard_normal(count))
-    wander = 0.060 * np.exp(0.6 * rng.standard_normal()) * np.exp(0.3 * rng.standard_normal(count))
+    wander = 0.050 * np.exp(0.6 * rng.standard_normal()) * np.exp(0.3 * rng.standard_normal(count))
     hum_phase, hum_size = rng.uniform(0, 2 * np.pi), np.exp(0.4 * rng.standard_normal(count))
     burst_time, burst_length = rng.uniform(0, config.duration), rng.uniform(0.5, 3.0)
     burst_size = rng.exponential(1.0) * (rng.random() < 0.3)
@@ -77,10 +77,10 @@ def electrode_noise(config: SimulationConfig, fault: str, rng: np.random.Generat
 
     time = np.arange(length) / fs
     frequency = np.fft.rfftfreq(length, 1 / fs)[:, None]
-    # Power per Hz integrates to 1 mV^2 over the muscle's band, to 1 mV^2 below 0.5 Hz for the wander.
+    # Densities in 1 / Hz that integrate to about 1, so that `muscle` and `wander` are root mean squares in mV.
     muscle_power = np.exp(-0.5 * ((frequency - 60.0) / 35.0) ** 2) / (35.0 * np.sqrt(2 * np.pi))
-    wander_power = np.where(frequency > 0, 2.0 / (1.0 + (frequency / 0.3) ** 4), 0.0)
-    amplifier_power = np.full_like(frequency, 0.004**2 / 50.0)
+    wander_power = np.where(frequency > 0, 3.0 / (1.0 + (frequency / 0.3) ** 4), 0.0)
+    amplifier_power = np.full_like(frequency, 0.004**2 / 50.0)  # 4 microvolts from 0 to 50 Hz.
     envelope = 1.0 + burst_size * np.exp(-0.5 * ((time - burst_time) / burst_length) ** 2)[:, None]
     noise = _noise(rng, wander_power * wander**2 + amplifier_power, length, fs)
     noise += envelope * _noise(rng, muscle_power * muscle**2, length, fs)

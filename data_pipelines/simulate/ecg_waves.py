@@ -152,10 +152,10 @@ def draw_heart(config: SimulationConfig, subject: Subject, rng: np.random.Genera
     # lifts ST toward it, and T turns away from it. Opposite leads show the reciprocal by the geometry alone.
     strength = config.infarction_effect * subject.severity * subject.infarction
     toward = toward / np.linalg.norm(toward)
-    vector[6] -= strength * 1.05 * np.exp(0.25 * normal[19]) * toward
+    vector[6] -= strength * 1.15 * np.exp(0.25 * normal[19]) * toward
     width[6] *= np.exp(0.15 * normal[20])
     vector[7] += strength * 0.14 * recency**2 * toward
-    vector[8:] -= strength * 0.38 * np.exp(0.3 * normal[21]) * toward * np.array([[0.35], [1.0]])
+    vector[8:] -= strength * 0.40 * np.exp(0.3 * normal[21]) * toward * np.array([[0.35], [1.0]])
     return Heart(center, width, vector, leads)
 
 
