@@ -21,13 +21,13 @@ import scipy
 import tensorflow_datasets as tfds
 import wfdb
 
-from data_pipelines import beats, ptbxl_records, ptbxl_table
+from data_pipelines import beats, ptbxl_records, ptbxl_table, qrs
 from data_pipelines.cohort import REJECTED_COLUMNS, STEP_COLUMNS, Cohort
 from data_pipelines.dataset import Dataset
 
 FILENAME_COLUMNS = {100: "filename_lr", 500: "filename_hr"}
 SPLIT = "beats"  # One: who trains and who is judged is the study's choice.
-PIPELINE = (beats, ptbxl_records, ptbxl_table)  # The modules whose text decides what a beat is.
+PIPELINE = (beats, qrs, ptbxl_records, ptbxl_table)  # The modules whose text decides what a beat is.
 LIBRARIES = (np, pd, scipy, wfdb)
 
 
