@@ -1,12 +1,12 @@
 """How much of an attribute can still be read from a frozen representation.
 
-A probe is a fresh model trained on the features that a network leaves behind. Fooling the one head that a
-network was trained against says little; that no fresh probe finds the attribute says more, and each kind of
-probe gives only a lower bound of what is there. So there are several, of growing strength:
+A probe is a fresh model trained on the features that a network leaves behind. That a network fools the one head it
+was trained against says little; that no fresh probe finds the attribute says more. Each gives only a lower bound of
+what is there, so there are several:
 
     ridge_probe      linear, a number        closed form
     logistic_probe   linear, a class         Newton's method
-    mlp_probe        not linear, a number    five (`num_folds`) small networks, averaged
+    mlp_probe        not linear, a number    `num_folds` small networks, averaged
 
 All read `probe(features, attribute, fold, num_folds, train)` and return one prediction for every example; `mlp_probe`
 takes a key before them. Judge the predictions with `jaxfair.metrics` and `bootstrap_interval` on a mask of other
@@ -14,8 +14,8 @@ subjects than `train`. A probe from elsewhere (boosted trees, say) fits in by th
 `fold`, predict everything.
 
 They are pure functions of fixed shapes: `vmap` or `jax.lax.map` them over the members of a sweep. Examples outside
-`train` affect nothing but their own prediction, whatever they hold. A representation that is not finite on
-`train`, or folds that leave nothing to compare, give NaN.
+`train` affect only their own prediction, whatever they hold. A representation that is not finite on `train`, or a fold
+that holds all of `train`, gives NaN.
 """
 
 import functools
@@ -34,6 +34,8 @@ _NEWTON_STEPS = 8
 _STEP_SIZES = (1.0, 0.5, 0.25, 0.0625)
 
 
+# GPUs and TPUs round the factors of a product to 10 or 7 bits by default: enough to train, not to solve.
+@jax.default_matmul_precision("highest")
 def ridge_probe(
     features: jax.Array,
     attribute: jax.Array,
@@ -89,6 +91,7 @@ def ridge_probe(
     return mean + scale * _best(fit(train), errors)
 
 
+@jax.default_matmul_precision("highest")
 def logistic_probe(
     features: jax.Array,
     attribute: jax.Array,
@@ -141,8 +144,7 @@ def logistic_probe(
             tried = coefficients - step_sizes[:, None] * step
             losses = jnp.sum(jnp.where(use, log_loss(tried @ seen.T), 0), axis=-1)
             losses += jnp.sum(shrink * tried**2, axis=-1) / 2
-            # Near the end all losses are equal but for rounding: without a handicap for the smaller steps, chance
-            # would choose among them and the last digits would never be reached.
+            # Near the end the losses differ by rounding only: without a handicap chance would choose a small step.
             return tried[jnp.argmin(losses * (1 + 1e-4 * jnp.arange(len(_STEP_SIZES))))], None
 
         def solve(start, penalty):
@@ -174,9 +176,9 @@ def mlp_probe(
     """A network with one hidden layer for each fold, stopped early on that fold, and their mean.
 
     The network of fold k minimises the squared error on `train` without fold k. Every `steps_between_checks` steps it
-    is judged on fold k, and the predictions of its best moment are kept. The start, which is the mean of the attribute,
-    is such a moment too: where nothing can be learnt, that is what remains. Averaging the networks instead of
-    training once more on all of `train` needs no rule for when to stop, and reads more.
+    is judged on fold k; the predictions of its best moment are kept. The start, which is the mean of the attribute, is
+    such a moment too: where nothing can be learnt, that remains. Averaging the networks instead of training once more
+    on all of `train` needs no rule for when to stop.
 
     A binary attribute may be given as 0 and 1: the squared error is then that of a probability, but the
     predictions are not held between 0 and 1.
@@ -186,7 +188,7 @@ def mlp_probe(
       features: `[example, dim]`, the frozen representation; standardised here, as the attribute is.
       attribute: `[example]`, in any unit.
       fold: `[example]` integers from 0 to `num_folds - 1`, the same for all examples of a subject.
-      num_folds: At least 2; static. Time grows with it, and not with the number of examples except by the checks.
+      num_folds: At least 2; static. Time grows with it, and hardly with the number of examples.
       train: `[example]` boolean, true for the examples to learn from.
       hidden: Units of the hidden layer; static.
       batch_size: Training examples a step, drawn with replacement; static.
@@ -261,12 +263,9 @@ def _checked(name, features, attribute, fold, num_folds, train):
     features, attribute = jnp.asarray(features), jnp.asarray(attribute)
     dtype = jnp.promote_types(features.dtype, jnp.float32)
     fold, train = jnp.asarray(fold), jnp.asarray(train, bool)
-    shapes = {"attribute": attribute.shape, "fold": fold.shape, "train": train.shape}
-    if features.ndim != 2 or any(shape != features.shape[:1] for shape in shapes.values()):
-        raise ValueError(
-            f"{name}: features must be [example, dim] and the others [example], got "
-            f"features {features.shape} and {shapes}."
-        )
+    shapes = {"features": features.shape, "attribute": attribute.shape, "fold": fold.shape, "train": train.shape}
+    if features.ndim != 2 or {attribute.shape, fold.shape, train.shape} != {features.shape[:1]}:
+        raise ValueError(f"{name}: features must be [example, dim] and the others [example], got {shapes}.")
     if num_folds < 2:
         raise ValueError(f"{name}: cross-validation needs num_folds of 2 or more, got {num_folds}.")
     return features.astype(dtype), attribute.astype(dtype), fold, train

@@ -90,8 +90,8 @@ def _distance_correlation(a: jax.Array, b: jax.Array, weights: jax.Array) -> jax
     weights = weights / jnp.sum(weights)
 
     def mean_distances(values):
-        rows = jax.lax.map(lambda value: weights @ jnp.abs(value - values), values, batch_size=_ROWS)
-        return rows, weights @ rows
+        rows = jax.lax.map(lambda value: jnp.sum(weights * jnp.abs(value - values)), values, batch_size=_ROWS)
+        return rows, jnp.sum(weights * rows)
 
     means_a, mean_a = mean_distances(a)
     means_b, mean_b = mean_distances(b)
@@ -101,10 +101,11 @@ def _distance_correlation(a: jax.Array, b: jax.Array, weights: jax.Array) -> jax
         centered_a = jnp.abs(value_a - a) - row_mean_a - means_a + mean_a
         centered_b = jnp.abs(value_b - b) - row_mean_b - means_b + mean_b
         products = jnp.stack([centered_a * centered_b, centered_a**2, centered_b**2])
-        return products @ weights
+        return jnp.sum(weights * products, axis=-1)
 
     rows = jax.lax.map(row_products, (a, b, means_a, means_b), batch_size=_ROWS)
-    ab, aa, bb = weights @ rows
+    # Sums, not products of matrices, whose factors GPUs and TPUs round to fewer digits.
+    ab, aa, bb = jnp.sum(weights[:, None] * rows, axis=0)
     return jnp.sqrt(jnp.clip(ab / (jnp.sqrt(aa) * jnp.sqrt(bb)), 0, 1))
 
 
