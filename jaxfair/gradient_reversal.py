@@ -69,8 +69,9 @@ def _backward(alpha, cotangent):
     def reverse(leaf):
         if leaf.dtype == jax.dtypes.float0:
             return leaf
-        factor = jnp.asarray(-alpha, leaf.dtype)
-        return jnp.where(factor == 0, jnp.zeros_like(leaf), factor * leaf)
+        # In float32 at least: a small alpha would be 0 in float16.
+        factor = -jnp.asarray(alpha, jnp.promote_types(leaf.dtype, jnp.float32))
+        return jnp.where(factor == 0, 0, factor * leaf).astype(leaf.dtype)
 
     return jax.tree.map(reverse, cotangent), None
 

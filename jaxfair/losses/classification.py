@@ -9,7 +9,9 @@ from jaxfair.losses.reduction import select
 
 
 def class_weights(labels: ArrayLike, mask: ArrayLike | None = None, num_classes: int = 2) -> jax.Array:
-    """Balanced weights `n / (C n_c)`: with them every class has the same total weight, and the mean weight is 1.
+    """Balanced weights `n / (C n_c)`: with them every class has the same total weight.
+
+    The mean weight of the examples is 1, unless a class does not occur: C counts it nevertheless.
 
     Take them once over the training set (with its mask), not per batch: a batch of 32 may hold one of the rare class.
 

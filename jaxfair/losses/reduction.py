@@ -115,7 +115,7 @@ def standardize(values: ArrayLike, mask: ArrayLike | None = None, epsilon: float
     variance = jnp.sum(centered**2, axis=0) / count
     mean_square = jnp.sum(values**2, axis=0) / count
     constant = variance <= epsilon**2 * mean_square
-    # The inner `where` keeps the square root's infinite derivative at 0 out of the gradient. NaN is not constant: it stays.
+    # The inner `where` keeps the square root's infinite derivative at 0 out of the gradient. NaN is not "constant".
     return jnp.where(mask & ~constant, centered / jnp.sqrt(jnp.where(constant, 1, variance)), 0)
 
 
