@@ -56,7 +56,7 @@ def electrode_noise(config: SimulationConfig, fault: str, rng: np.random.Generat
 
     Args:
       config: Of the cohort: noise, hum, sampling rate, duration.
-      fault: Of the record; `noisy X` multiplies the muscle noise and wander of electrode X.
+      fault: Of the record; `noisy X` adds muscle noise and wander at electrode X, not always enough for a rejection.
       rng: Belongs to this record alone.
 
     Returns:
@@ -69,7 +69,7 @@ def electrode_noise(config: SimulationConfig, fault: str, rng: np.random.Generat
     hum_phase, hum_size = rng.uniform(0, 2 * np.pi), np.exp(0.4 * rng.standard_normal(count))
     burst_time, burst_length = rng.uniform(0, config.duration), rng.uniform(0.5, 3.0)
     burst_size = rng.exponential(1.0) * (rng.random() < 0.3)
-    badness = np.exp(0.6 * rng.standard_normal())  # From what the quality step forgives to what it does not.
+    badness = np.exp(0.6 * rng.standard_normal())
     if fault.startswith("noisy"):
         electrode = ELECTRODES.index(fault.split()[1])
         muscle[electrode] += 0.25 * badness
@@ -82,8 +82,9 @@ def electrode_noise(config: SimulationConfig, fault: str, rng: np.random.Generat
     wander_power = np.where(frequency > 0, 3.0 / (1.0 + (frequency / 0.3) ** 4), 0.0)
     amplifier_power = np.full_like(frequency, 0.004**2 / 50.0)  # 4 microvolts from 0 to 50 Hz.
     envelope = 1.0 + burst_size * np.exp(-0.5 * ((time - burst_time) / burst_length) ** 2)[:, None]
-    noise = _noise(rng, wander_power * wander**2 + amplifier_power, length, fs)
-    noise += envelope * _noise(rng, muscle_power * muscle**2, length, fs)
+    slow, fast = rng.spawn(2)  # One each: how many numbers one takes depends on the sampling rate.
+    noise = _noise(slow, wander_power * wander**2 + amplifier_power, length, fs)
+    noise += envelope * _noise(fast, muscle_power * muscle**2, length, fs)
     hum = config.hum * hum_size * np.sin(2 * np.pi * _HUM_FREQUENCY * time + hum_phase)[:, None]
     return config.noise * noise + hum
 

@@ -58,7 +58,7 @@ class SimulationConfig:
     duration: float = 10.0
 
     def __post_init__(self):
-        if self.num_subjects != int(self.num_subjects) or self.num_subjects < 1:
+        if not isinstance(self.num_subjects, (int, np.integer)) or self.num_subjects < 1:
             raise ValueError(f"SimulationConfig: num_subjects must be a whole number from 1, not {self.num_subjects}.")
         if self.sampling_rate not in (100, 500):
             raise ValueError(f"SimulationConfig: sampling_rate must be 100 or 500 Hz, not {self.sampling_rate}.")
@@ -116,6 +116,8 @@ def infarction_probability(config: SimulationConfig) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _table(config: SimulationConfig, seed: int) -> pd.DataFrame:
+    if seed < 0:
+        raise ValueError(f"simulate.ecg: seed must not be negative, but is {seed}.")
     # A row of uniforms a subject: the first subjects of a larger cohort are those of a smaller one.
     size = config.num_subjects
     uniforms = np.random.default_rng([seed, _SUBJECT_STREAM]).random((size, 6))
@@ -166,6 +168,9 @@ def draw_table(config: SimulationConfig, seed: int) -> pd.DataFrame:
       Columns `id` (1, 2, ...), `subject` (from 1), `age` (years), `sex` (0 male, 1 female), `infarction` (0 or 1),
       `territory` (`none` if healthy), `severity` (0 if healthy, else between 0 and 1), `fold` (1 to 10) and `fault`
       (`none`, or like `noisy LA` or `detached V3`).
+
+    Raises:
+      ValueError: `seed` is negative.
     """
     return _table(config, seed).copy()
 
