@@ -137,7 +137,15 @@ def sweep(
     )
 
 
-def over_all(function: Callable, each: Any, shared: Any, placement: Placement | None = None) -> Any:
+def over_all(
+    function: Callable,
+    each: Any,
+    shared: Any,
+    placement: Placement | None = None,
+    *,
+    places: int | None = None,
+    on_group: Callable[[int], None] | None = None,
+) -> Any:
     """`function(*each, *shared)` for every member, placed as a sweep is: predictions, probes, anything.
 
     Args:
@@ -145,6 +153,8 @@ def over_all(function: Callable, each: Any, shared: Any, placement: Placement | 
       each: A tuple of pytrees with a leading member axis.
       shared: A tuple of pytrees that every member sees.
       placement: Devices and width.
+      places: Members per call of the program; all by default. Fewer bound the memory and let progress be told.
+      on_group: Called with the number of members done after every call.
 
     Returns:
       The outputs as NumPy arrays with a leading member axis.
@@ -152,7 +162,9 @@ def over_all(function: Callable, each: Any, shared: Any, placement: Placement | 
     placement = placement or default_placement()
     num_members = len(jax.tree.leaves(each)[0])
     spread = put(shared, placement, split=False)
-    return _on_all(lambda each, shared: function(*each, *shared), each, spread, placement, num_members)
+    return _on_all(
+        lambda each, shared: function(*each, *shared), each, spread, placement, num_members, places, on_group
+    )
 
 
 def _begin(stage, each, data):
@@ -160,14 +172,20 @@ def _begin(stage, each, data):
     return begin(stage, member, previous, data)
 
 
-def _on_all(function, each, shared, placement, num_members):
-    capacity = capacity_for(num_members, num_members, placement)
-    order = arrange(np.arange(num_members), capacity, len(placement.devices))
+def _on_all(function, each, shared, placement, num_members, places=None, on_group=None):
+    capacity = capacity_for(places or num_members, num_members, placement)
     program = jax.jit(over_members(function, placement))
-    outputs = program(*_placed(order, each, placement), shared)
-    empty = jax.tree.map(lambda leaf: np.empty((num_members, *leaf.shape[1:]), leaf.dtype), outputs)
-    _write_back(empty, outputs, order)
-    return empty
+    stacked = None
+    for start in range(0, num_members, capacity):
+        group = np.arange(start, min(start + capacity, num_members))
+        order = arrange(group, capacity, len(placement.devices))
+        outputs = program(*_placed(order, each, placement), shared)
+        if stacked is None:
+            stacked = jax.tree.map(lambda leaf: np.empty((num_members, *leaf.shape[1:]), leaf.dtype), outputs)
+        _write_back(stacked, outputs, order)
+        if on_group:
+            on_group(len(group))
+    return stacked
 
 
 def _segment(stage, members, runs, running, data, placement, programs, start, stop):

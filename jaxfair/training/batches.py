@@ -1,6 +1,7 @@
 """The order in which a member sees its examples: a function of a key and a mask, with static shapes."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ def epoch_batches(key: jax.Array, mask: jax.Array, batch_size: int, num_batches:
 
     Every example of `mask` occurs exactly once if `num_batches * batch_size` suffices for them (see `num_batches`).
     Members with fewer examples get batches that are partly or wholly empty: use `mask` in the loss and in
-    batch statistics, and take no step on an empty batch (`jax.lax.cond(mask.any(), ...)`).
+    batch statistics, and let `over_batches` skip the empty ones.
 
     Args:
       key: A typed key, of this epoch.
@@ -50,3 +51,35 @@ def epoch_batches(key: jax.Array, mask: jax.Array, batch_size: int, num_batches:
     indices = jnp.where(present, order[jnp.minimum(position, size - 1)], 0)
     shape = (num_batches, batch_size)
     return Batches(indices.reshape(shape), present.reshape(shape))
+
+
+def over_batches(step: Callable[[Any, jax.Array, jax.Array, jax.Array], Any], carry: Any, batches: Batches) -> Any:
+    """Folds `carry = step(carry, indices, mask, number)` over the batches that hold an example.
+
+    The loop ends after the member's own last batch: no step is ever taken on an empty one, which would divide by
+    nothing and still move an optimizer's momentum.
+
+    Args:
+      step: Takes the carry, `[position]` indices and mask of one batch, and the batch's number in the epoch.
+      carry: Any pytree.
+      batches: Of one epoch.
+    """
+
+    def body(number, carry):
+        return step(carry, batches.indices[number], batches.mask[number], number)
+
+    return jax.lax.fori_loop(0, batches.mask.any(1).sum(), body, carry)
+
+
+def selected(mask: jax.Array, size: int) -> Batches:
+    """The masked-in examples in their own order as one batch of static size, to look at them and not at the rest.
+
+    Args:
+      mask: `[example]` boolean, at most `size` of them True.
+      size: Static, the most that any member has (`num_batches(masks, 1)`).
+
+    Returns:
+      `indices` and `mask`, `[size]`.
+    """
+    order = jnp.argsort(~mask, stable=True)[:size].astype(jnp.int32)
+    return Batches(order, mask[order])

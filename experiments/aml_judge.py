@@ -1,0 +1,237 @@
+"""The age study's sweeps judged, as tables: metrics, intervals, predictions, and what simple methods reach."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from data_pipelines import beats, splits
+from data_pipelines.cohort import Cohort
+from experiments import aml_references, results
+from jaxfair import metrics, sweeps
+from jaxfair.methods import aml_evaluation
+from jaxfair.methods.aml_model import Setting
+
+NUM_PROBE_FOLDS = 5
+
+
+class Swept(NamedTuple):
+    """A finished sweep."""
+
+    grid: sweeps.Grid
+    members: Any
+    result: sweeps.Result
+    placement: sweeps.Placement
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is judged on: the cohort as arrays, its masks, and whose examples they are."""
+
+    config: Any
+    cohort: Cohort
+    data: dict[str, np.ndarray]
+    subjects: aml_evaluation.Subjects
+    train: np.ndarray
+    evaluate: np.ndarray
+
+    @classmethod
+    def of(cls, config, cohort: Cohort, train: np.ndarray, evaluate: np.ndarray) -> "Study":
+        dataset = cohort.dataset
+        names, code = np.unique(dataset.subject, return_inverse=True)
+        fold = splits.k_fold_by_subject(dataset.subject, NUM_PROBE_FOLDS, seed=0) - 1
+        data = {
+            "inputs": dataset.inputs.astype(np.float32),
+            "infarction": dataset.targets["infarction"].astype(np.float32),
+            "age": dataset.sensitive["age"].astype(np.float32),
+        }
+        subjects = aml_evaluation.Subjects(code, len(names), fold, NUM_PROBE_FOLDS)
+        return cls(config, cohort, data, subjects, train, evaluate)
+
+    def judge(self, launched, swept: Swept, method: str, setting: Setting, *, age_head: bool) -> dict:
+        """The tables of one sweep: members, results, intervals, predictions."""
+        num_members = len(swept.grid)
+        with launched.timed("probes"), launched.bar(f"{method}: probes", num_members) as bar:
+            evaluation = self._evaluate(swept, setting, age_head, bar)
+            boosting = self._boosting(swept, evaluation.predictions.representation)
+        members = sweeps.members_table(swept.result, swept.grid)
+        members["method"] = [self._method(method, row) for row in swept.grid]
+        members["fold"] = self._folds(members)
+        everything = functools.partial(results.long, "aml", members)
+        values = evaluation.metrics | {name: np.asarray(value) for name, value in boosting.items()}
+        stage = {"baseline": "baseline", "joint": "joint"}.get(method, "adversarial")
+        if method == "baseline":
+            # The sweep holds two stages: the disease head is judged as baseline, the age head and probes as age_head.
+            ages = {name: value for name, value in values.items() if name.startswith(("age_", "predicted_age"))}
+            rest = {name: value for name, value in values.items() if name not in ages}
+            age_members = members.assign(method="age_head")
+            tables = [
+                everything(rest, stage="baseline", split="evaluate"),
+                results.long("aml", age_members, ages, stage="age_head", split="evaluate"),
+            ]
+        else:
+            tables = [everything(values, stage=stage, split="evaluate")]
+        tables.append(self._curves(swept, members))
+        return {
+            "members": members,
+            "results": pd.concat(tables, ignore_index=True),
+            "intervals": self._intervals(evaluation.intervals, members, stage),
+            "predictions": self._predictions(evaluation.predictions, members, stage, age_head),
+        }
+
+    def references(self) -> dict[str, pd.DataFrame]:
+        """Simple methods on the same beats and splits: results and predictions-free tables."""
+        tables = []
+        infarction, age = self.data["infarction"], self.data["age"]
+        for fold, (train, evaluate) in enumerate(zip(self.train, self.evaluate, strict=True)):
+            row = pd.DataFrame({"member": [pd.NA], "seed": [pd.NA], "fold": [self._fold(fold)]})
+            for method, score in aml_references.infarction_scores(self.data["inputs"], age, infarction, train).items():
+                values = aml_evaluation.detection(score, infarction, age, evaluate)
+                tables.append(self._reference(row, method, values))
+            for method, predicted in aml_references.predicted_ages(self.data["inputs"], age, train).items():
+                tables.append(self._reference(row, method, aml_evaluation.age_prediction(predicted, age, evaluate)))
+        return {"results": pd.concat(tables, ignore_index=True)}
+
+    def _reference(self, row, method, values):
+        values = {name: np.asarray(value)[None] for name, value in values.items()}
+        return results.long("aml", row.assign(method=method), values, stage="reference", split="evaluate")
+
+    def _evaluate(self, swept, setting, age_head, bar):
+        """Judges the members in groups, so that a bar can tell how far it is."""
+        data, codes = self.data, (self.subjects.code, self.subjects.fold)
+
+        def one(member, variables, data, codes):
+            subjects = self.subjects._replace(code=codes[0], fold=codes[1])
+            return aml_evaluation.evaluate(
+                setting,
+                variables,
+                member,
+                data,
+                subjects,
+                age_head=age_head,
+                num_resamples=self.config.bootstrap_resamples,
+            )
+
+        group = len(swept.placement.devices) * swept.placement.width
+        return sweeps.over_all(
+            one,
+            (swept.members, swept.result.state["variables"]),
+            (data, codes),
+            swept.placement,
+            places=group,
+            on_group=bar.update,
+        )
+
+    def _boosting(self, swept, representation):
+        names = [f"probe_boosting_{what}{where}" for what in ("r2", "pearson") for where in ("", "_healthy")]
+        values = {name: np.full(len(swept.grid), np.nan) for name in names}
+        healthy, age = self.data["infarction"] == 0, self.data["age"]
+        for number, row in enumerate(swept.grid):
+            if row["seed"] >= self.config.boosting_seeds:
+                continue
+            train, evaluate = self.train[row["fold"]], self.evaluate[row["fold"]]
+            for where, kept in (("", np.ones_like(healthy)), ("_healthy", healthy)):
+                read = aml_references.boosting_probe(representation[number], age, train & kept)
+                values[f"probe_boosting_r2{where}"][number] = metrics.r2(read, age, evaluate & kept)
+                values[f"probe_boosting_pearson{where}"][number] = metrics.pearson(read, age, evaluate & kept)
+        return values
+
+    def _method(self, method, row):
+        if method != "joint":
+            return method
+        return "joint_control" if row["alpha"] == 0 else "joint_hsic"
+
+    def _fold(self, fold):
+        return fold + 1 if self.config.split == "folds" else pd.NA
+
+    def _folds(self, members):
+        return pd.array([self._fold(fold) for fold in members["fold"]], dtype="Int64")
+
+    def _curves(self, swept, members):
+        curves = sweeps.logs_table(swept.result, swept.grid)
+        curves["method"] = members["method"].to_numpy()[curves["member"]]
+        curves["fold"] = members["fold"].array[curves["member"]]
+        curves.loc[curves["stage"] == "age_head", "method"] = "age_head"
+        curves[["split", "metric"]] = curves["metric"].str.split("/", expand=True)
+        return results.conform(curves, "aml")
+
+    def _intervals(self, intervals, members, stage):
+        columns = members[["member", "method", "seed", "fold"]]
+        return pd.concat(
+            [
+                columns.assign(stage=stage, metric=name, estimate=part.estimate, low=part.low, high=part.high)
+                for name, part in intervals.items()
+            ],
+            ignore_index=True,
+        )
+
+    def _predictions(self, predictions, members, stage, age_head):
+        dataset = self.cohort.dataset
+        tables = []
+        for number, row in members.iterrows():
+            index = np.flatnonzero(self.evaluate[0 if pd.isna(row["fold"]) else row["fold"] - 1])
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "member": row["member"],
+                        "method": row["method"],
+                        "seed": row["seed"],
+                        "fold": row["fold"],
+                        "alpha": row.get("alpha"),
+                        "stage": stage,
+                        "split": "evaluate",
+                        "id": dataset.ids[index],
+                        "subject": dataset.subject[index],
+                        "target": self.data["infarction"][index],
+                        "prediction": predictions.infarction[number, index],
+                        "age": self.data["age"][index],
+                        "predicted_age": predictions.age[number, index] if age_head else np.float32(np.nan),
+                        "sex": dataset.sensitive["sex"][index],
+                    }
+                ).astype({"fold": "Int64", "alpha": "float64"})
+            )
+        return pd.concat(tables, ignore_index=True)
+
+
+def cohort_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
+    """The cohort's account, the rejected records, and the average beat of each class."""
+    dataset, beat_tables = cohort.dataset, []
+    for infarction in (0, 1):
+        chosen = dataset.inputs[dataset.targets["infarction"] == infarction]
+        times = np.arange(*beats.BEAT_WINDOW) * 1000 // beats.SAMPLING_RATE
+        for number, lead in enumerate(beats.LEADS):
+            beat_tables.append(
+                pd.DataFrame(
+                    {
+                        "infarction": infarction,
+                        "lead": lead,
+                        "time_ms": times,
+                        "mean": chosen[:, :, number].mean(0),
+                        "std": chosen[:, :, number].std(0),
+                        "count": len(chosen),
+                    }
+                )
+            )
+    rejected = cohort.rejected.astype({name: "string" for name in cohort.rejected.columns})
+    return {"cohort": cohort.steps, "rejected": rejected, "average_beats": pd.concat(beat_tables, ignore_index=True)}
+
+
+def summary(workdir: pathlib.Path) -> str:
+    """Mean and standard deviation over members of the main metrics by method, as text."""
+    table = pd.read_parquet(workdir / "results.parquet")
+    members = pd.read_parquet(workdir / "members.parquet")
+    shown = ["accuracy", "roc_auc", "age_pearson", "probe_ridge_r2_healthy", "score_age_pearson_healthy"]
+    final = table[table["epoch"].isna() & table["metric"].isin(shown)]
+    if "alpha" in members:
+        final = final.merge(members[["member", "alpha"]].dropna(), on="member", how="left")
+        final["method"] = final["method"] + final["alpha"].map(lambda alpha: "" if pd.isna(alpha) else f" {alpha:g}")
+    cells = final.groupby(["method", "metric"], sort=False)["value"].agg(["mean", "std", "count"])
+    text = [
+        "–" if not row["count"] else f"{row['mean']:.3f}" + (f" ± {row['std']:.3f}" if row["count"] > 1 else "")
+        for _, row in cells.iterrows()
+    ]
+    wide = pd.Series(text, cells.index).unstack("metric", sort=False).reindex(columns=shown).fillna("–")
+    return "mean ± standard deviation over members\n" + wide.to_string()

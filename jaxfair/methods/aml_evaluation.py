@@ -1,0 +1,165 @@
+"""What is measured of a model of the age study: how well it detects infarction, and how much age is in it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxfair import metrics, probes
+from jaxfair.methods.aml_model import Predictions, Setting, predict
+from jaxfair.training import Member, selected
+
+AGE_BANDS = {"00_40": (0, 40), "40_55": (40, 55), "55_70": (55, 70), "70_plus": (70, jnp.inf)}
+DETECTION = (
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "g_mean",
+    "roc_auc",
+    "pr_auc",
+    "majority_share",
+)
+
+
+class Subjects(NamedTuple):
+    """Whose examples the data are, for cross-validation and resampling by subject.
+
+    Attributes:
+      code: `[example]` int, 0 to `count` - 1.
+      count: How many subjects, static.
+      fold: `[example]` int, folds of subjects for the probes' own regularisation.
+      num_folds: How many folds, static.
+    """
+
+    code: jax.Array
+    count: int
+    fold: jax.Array
+    num_folds: int
+
+
+class Evaluation(NamedTuple):
+    """A model judged on its evaluation mask.
+
+    Attributes:
+      metrics: By name, scalars.
+      intervals: By name, bootstrap intervals over subjects (`metrics.Interval`).
+      predictions: What it says of every example.
+    """
+
+    metrics: dict[str, jax.Array]
+    intervals: dict[str, metrics.Interval]
+    predictions: Predictions
+
+
+def detection(score: jax.Array, infarction: jax.Array, age: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+    """How well a score detects infarction, by age band too, and how it goes with age within the healthy.
+
+    Args:
+      score: `[example]`, probability of infarction.
+      infarction: `[example]`, 0 or 1.
+      age: `[example]`, years.
+      mask: `[example]` boolean, the examples to judge on.
+    """
+    values = {name: getattr(metrics, name)(score, infarction, mask) for name in DETECTION}
+    healthy = mask & (infarction == 0)
+    values["score_age_pearson_healthy"] = metrics.pearson(score, age, healthy)
+    values["score_age_spearman_healthy"] = metrics.spearman(score, age, healthy)
+    for band, (low, high) in AGE_BANDS.items():
+        within = mask & (age >= low) & (age < high)
+        values[f"error_rate_age_{band}"] = 1 - metrics.accuracy(score, infarction, within)
+        values[f"sensitivity_age_{band}"] = metrics.sensitivity(score, infarction, within)
+        values[f"specificity_age_{band}"] = metrics.specificity(score, infarction, within)
+    return values
+
+
+def age_prediction(predicted: jax.Array, age: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+    """How a predicted age goes with the true one, and its mean and spread: a constant or a runaway must be visible."""
+    mean = jnp.mean(predicted, where=mask)
+    return {
+        "age_pearson": metrics.pearson(predicted, age, mask),
+        "age_r2": metrics.r2(predicted, age, mask),
+        "predicted_age_mean": mean,
+        "predicted_age_std": jnp.sqrt(jnp.mean((predicted - mean) ** 2, where=mask)),
+    }
+
+
+def probe_ages(
+    representation: jax.Array, data: Any, subjects: Subjects, train: jax.Array, key: jax.Array
+) -> dict[str, jax.Array]:
+    """Ages that fresh probes read from a frozen representation, `[example]` by probe.
+
+    `ridge` and `mlp` are fitted on all training examples; `ridge_healthy` and `mlp_healthy` on the healthy ones.
+    """
+    fitted = {}
+    for suffix, mask in (("", train), ("_healthy", train & (data["infarction"] == 0))):
+        arguments = (representation, data["age"], subjects.fold, subjects.num_folds, mask)
+        fitted[f"ridge{suffix}"] = probes.ridge_probe(*arguments)
+        fitted[f"mlp{suffix}"] = probes.mlp_probe(key, *arguments)
+    return fitted
+
+
+def evaluate(
+    setting: Setting,
+    variables: Any,
+    member: Member,
+    data: Any,
+    subjects: Subjects,
+    *,
+    disease: bool = True,
+    age_head: bool = True,
+    num_resamples: int = 1000,
+) -> Evaluation:
+    """Judges a model of one member on its evaluation mask.
+
+    Args:
+      setting: As in training.
+      variables: The model's.
+      member: Its masks and key.
+      data: The data set (see `methods.aml`).
+      subjects: Whose examples they are.
+      disease: Whether the disease head is to be judged.
+      age_head: Whether the model has a trained age head.
+      num_resamples: Of the bootstrap.
+    """
+    predictions = predict(setting, variables, data, member.train)
+    key = jax.random.fold_in(member.key, 0x50B0E)
+    ages = probe_ages(predictions.representation, data, subjects, member.train, key)
+    # Everything below concerns evaluated examples only; the bootstrap is five times cheaper without the others.
+    indices, mask = selected(member.evaluate, setting.num_evaluated)
+    infarction, age = data["infarction"][indices], data["age"][indices]
+    healthy = mask & (infarction == 0)
+    score = predictions.infarction[indices]
+    pairs = {
+        f"probe_{name}": (values[indices], healthy if "healthy" in name else mask) for name, values in ages.items()
+    }
+
+    values, resampled = {}, {}
+    if disease:
+        values |= detection(score, infarction, age, mask)
+        resampled["accuracy"] = (metrics.accuracy, score, infarction, mask)
+        resampled["roc_auc"] = (metrics.roc_auc, score, infarction, mask)
+        resampled["score_age_pearson_healthy"] = (metrics.pearson, score, age, healthy)
+    if age_head:
+        predicted = predictions.age[indices]
+        values |= age_prediction(predicted, age, mask)
+        resampled["age_pearson"] = (metrics.pearson, predicted, age, mask)
+    for name, (read, where) in pairs.items():
+        probe, suffix = name.removesuffix("_healthy"), "_healthy" if name.endswith("_healthy") else ""
+        values[f"{probe}_r2{suffix}"] = metrics.r2(read, age, where)
+        values[f"{probe}_pearson{suffix}"] = metrics.pearson(read, age, where)
+        resampled[f"{probe}_r2{suffix}"] = (metrics.r2, read, age, where)
+    intervals = {
+        name: metrics.bootstrap_interval(
+            metric,
+            predicted,
+            target,
+            subjects.code[indices],
+            key=key,
+            mask=where,
+            num_resamples=num_resamples,
+            num_subjects=subjects.count,
+        )
+        for name, (metric, predicted, target, where) in resampled.items()
+    }
+    return Evaluation(values, intervals, predictions)
