@@ -50,21 +50,14 @@ def write_run(workdir: pathlib.Path, *, seeds: int = 5, alphas: tuple = (), exam
                 metrics = _metrics(method, alpha, rng)
                 results += [_row(who, unit, metric, np.nan if lost else value) for metric, unit, value in metrics]
                 results += _curves(who, dict((name, value) for name, _, value in metrics), lost, rng)
+                own = {**who, "method": "baseline"} if method == "age_head" else who
                 intervals += [
-                    {
-                        **who,
-                        "method": sweep if method == "age_head" else method,
-                        "metric": metric,
-                        "estimate": value,
-                        "low": value - 0.02,
-                        "high": value + 0.02,
-                    }
+                    {**own, "metric": metric, "estimate": value, "low": value - 0.02, "high": value + 0.02}
                     for metric, _, value in metrics
                     if metric in ("accuracy", "roc_auc", "age_pearson", "probe_ridge_r2_healthy") and not lost
                 ]
                 if method != "baseline":  # the head's predictions stand with the baseline's
-                    shown = {**who, "method": "baseline"} if method == "age_head" else who
-                    predictions.append(_predictions(method, shown, alpha, lost, age, target, rng))
+                    predictions.append(_predictions(method, own, alpha, lost, age, target, rng))
     for method, auc in REFERENCES.items():
         who = {"member": None, "seed": None, "fold": None, "method": method, "stage": "reference"}
         results += [_row(who, "fraction", "roc_auc", auc), _row(who, "fraction", "accuracy", auc - 0.05)]
@@ -167,7 +160,7 @@ def _curves(who, final, lost, rng, epochs=40):
 
 
 def _predictions(method, who, alpha, lost, age, target, rng):
-    _, _, auc, _, head, _, score = PLANTED["baseline" if method == "age_head" else method]
+    *_, score = PLANTED["baseline" if method == "age_head" else method]
     head = PLANTED[method][4]
     noise = rng.normal(0, 1, (2, len(age)))
     z = (age - 58) / 17

@@ -1,0 +1,292 @@
+"""The report: its numbers against pandas and SciPy, its page as a browser would take it, and its words on bad input."""
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic_aml_run import write_run
+
+from data_pipelines.beats import LEADS
+from experiments import aml_arms, aml_figures, aml_findings, aml_report, aml_tables, report
+
+FIGURES = {"readers", "average_beats", "figure_2", "front", "score_against_age", "errors_by_age", "training"}
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("aml") / "run")
+
+
+@pytest.fixture(scope="session")
+def page(workdir):
+    return aml_report.write(workdir).read_text()
+
+
+@pytest.fixture
+def copy(workdir, tmp_path):
+    """A copy of the run's tables that a test may damage."""
+    for path in workdir.iterdir():
+        if path.suffix in (".parquet", ".json"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def change(workdir, name, function):
+    path = workdir / f"{name}.parquet"
+    function(pd.read_parquet(path)).to_parquet(path)
+
+
+def final(workdir, method, metric):
+    """The members' final values, read without any of the report's own code."""
+    rows = pd.read_parquet(workdir / "results.parquet")
+    rows = rows[(rows["method"] == method) & (rows["metric"] == metric) & (rows["split"] == "evaluate")]
+    return rows[rows["epoch"].isna()]["value"].to_numpy(dtype=float, na_value=np.nan)
+
+
+def tables(page):
+    """Every table of the page by its first 30 characters of caption, as rows of cells without markup."""
+    found = {}
+    for body in re.findall(r"<table[^>]*>(.*?)</table>", page, re.S):
+        caption = re.search(r"<caption>(.*?)</caption>", body, re.S)
+        rows = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in re.findall(r"<tr>(.*?)</tr>", body, re.S)]
+        rows = [[html.unescape(re.sub(r"<[^>]+>", "|", cell)).strip("|") for cell in row] for row in rows if row]
+        found[caption.group(1)[:30] if caption else rows[0][0]] = rows
+    return found
+
+
+def written(value, decimals=3):
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+# The age study's page.
+
+
+def test_tables_hold_the_members_mean_and_spread(workdir, page):
+    rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
+    for label, method in (("Baseline", "baseline"), ("NCOV", "ncov"), ("Joint, HSIC", "joint_hsic")):
+        values = final(workdir, method, "roc_auc")
+        low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+        expected = f"{written(values.mean())} ± {written(values.std(ddof=1))}||[{written(low)}, {written(high)}]"
+        assert rows[label][6] == expected
+        assert rows[label][1] == "5"
+    simple = {row[0]: row for row in tables(page)["Simple methods on the same ave"]}
+    assert simple["Gradient boosting"][5] == "0.976"
+
+
+def test_paper_and_ours_stand_side_by_side(workdir, page):
+    body = next(rows for caption, rows in tables(page).items() if "figures, of" in caption)
+    rows = {(row[0], row[1]): row for row in body}
+    assert len(rows) == len(aml_tables.PAPER)
+    ours = final(workdir, "baseline", "accuracy")
+    row = rows["Baseline", "accuracy"]
+    assert row[2] == "0.87"
+    assert row[3] == f"{written(ours.mean())} ± {written(ours.std(ddof=1))}"
+    assert row[7] == written(ours.mean() - 0.87)
+    intervals = pd.read_parquet(workdir / "intervals.parquet")
+    head = intervals[(intervals["method"] == "baseline") & (intervals["metric"] == "age_pearson")]
+    expected = f"[{written(head['low'].mean())}, {written(head['high'].mean())}]"
+    assert rows["Age head", "correlation of predicted and true age"][6] == expected
+    assert rows["NCOV", "correlation of predicted and true age"][2] == "−0.03"
+
+
+def test_differences_are_paired_with_the_control(workdir, page):
+    rows = {row[0]: row for row in tables(page)["Each arm minus its control, pa"]}
+    gained = final(workdir, "ncov", "roc_auc") - final(workdir, "no_adversary", "roc_auc")
+    cell = rows["NCOV||minus No adversary"][3]
+    assert cell.startswith(f"{written(gained.mean())} ± {written(gained.std(ddof=1))}|")
+
+
+def test_diverged_arm_is_called_diverged_and_counted(page):
+    rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
+    assert rows["Reversed MSE"][1].endswith("3 diverged")
+    assert "n = 2 of 5" in rows["Reversed MSE"][2]
+    assert "Diverged: Reversed MSE (3 of 5 diverged)." in page
+    assert "ran off: predictions −8.3×10⁴ ± 1.2×10⁵ years" in page
+    ended = {row[0]: row for row in tables(page)["How the members ended."]}
+    assert ended["reversed_mse"][1:] == ["5", "2", "0", "3 of 5"]
+
+
+def test_statements_say_fooled_and_remaining_apart(workdir):
+    values, counts = aml_arms.arm_values(report.read_workdir(workdir))
+    found = aml_findings.Findings(values, counts)
+    question, answer, lines, _ = aml_findings.head(found)
+    assert "fooled" in question
+    assert answer == "Yes, by 2 of 4 arms"  # NCOV and NCOV within the healthy; one is at 0.1, one ran off
+    _, answer, lines, _ = aml_findings.remaining(found)
+    most = max(final(workdir, "ncov", f"probe_{probe}_r2_healthy").mean() for probe in ("ridge", "mlp", "boosting"))
+    assert f"NCOV: {written(most)} of " in answer
+    assert dict(line[:2] for line in lines)["NCOV"] == f"{written(most)} (MLP)"
+    _, answer, lines, _ = aml_findings.majority(found)
+    assert answer == "7 of 8 arms do"
+    assert dict((line[0], line[2]) for line in lines)["Reversed MSE"].startswith("not above")
+
+
+def test_constant_prediction_is_no_fooled_head(copy):
+    narrow = lambda rows: rows.assign(value=rows["value"].mask(rows["metric"] == "predicted_age_std", 0.2))  # noqa: E731
+    change(copy, "results", narrow)
+    values, counts = aml_arms.arm_values(report.read_workdir(copy))
+    _, answer, lines, _ = aml_findings.head(aml_findings.Findings(values, counts))
+    assert answer == "By none of 4 arms"
+    assert "a constant" in dict((line[0], line[2]) for line in lines)["NCOV"]
+
+
+def test_every_alpha_of_a_sweep_is_an_arm(tmp_path):
+    workdir = write_run(tmp_path / "run", seeds=2, alphas=(0.0, np.float32(0.001), 1.0), examples=80)
+    values, counts = aml_arms.arm_values(report.read_workdir(workdir))
+    swept = [arm for arm in counts["arm"] if arm.startswith("NCOV, α")]
+    assert swept == ["NCOV, α = 0", "NCOV, α = 0.001", "NCOV, α = 1"]
+    assert counts.set_index("arm").loc["NCOV, α = 0.001", "shown"]
+    assert counts.set_index("arm").loc["Joint, HSIC, α = 1", "shown"]
+    assert counts["shown"].sum() == counts["method"].nunique()
+    one = values[(values["arm"] == "NCOV, α = 1") & (values["metric"] == "roc_auc")]["value"]
+    expected = pd.read_parquet(workdir / "members.parquet").query("method == 'ncov' and alpha == 1.0")["member"]
+    rows = pd.read_parquet(workdir / "results.parquet").query("method == 'ncov' and metric == 'roc_auc'")
+    rows = rows[rows["epoch"].isna() & rows["member"].isin(expected)]
+    np.testing.assert_array_equal(np.sort(one), np.sort(rows["value"]))
+    # A run without the control of an arm compares it with its own alpha 0.
+    name, control = aml_arms.control_of(values[values["method"] != "no_adversary"], "ncov")
+    assert name == "NCOV, α = 0"
+    assert set(control["alpha"]) == {0.0}
+    assert "NCOV, α = 1" in aml_report.write(workdir).read_text()
+
+
+# The page as a file.
+
+
+def test_figures_are_saved_and_embedded(workdir, page):
+    saved = {path.stem: path.read_bytes() for path in (workdir / "figures").glob("*.png")}
+    assert set(saved) == FIGURES
+    assert page.count("data:image/png;base64,") == len(FIGURES)
+    for content in saved.values():
+        assert content.startswith(b"\x89PNG")
+        assert report.base64.b64encode(content).decode() in page
+    assert not [path.name for path in workdir.rglob(".*")], "no temporary file is left"
+
+
+def test_page_loads_nothing(page):
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:image/png|#)""", page)
+    assert not re.search(r"<script|<link|<iframe|@import|url\(", page)
+    assert "default-src 'none'" in page
+
+
+def test_anchors_of_the_navigation_exist(page):
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert len(targets) == len(set(targets)) == 11
+    assert set(targets) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_text_from_data_is_escaped_and_an_arm_of_nan_stays_on_the_page(copy):
+    attack = "<script>alert(1)</script>"
+    change(copy, "rejected", lambda rows: rows.assign(detail=attack, id=attack))
+    change(copy, "cohort", lambda rows: rows.assign(step=attack))
+    (copy / "config.json").write_text(json.dumps({"note": attack, "data": "simulated"}))
+    change(copy, "results", lambda rows: rows[rows["epoch"].isna()])
+    change(copy, "results", lambda rows: rows.assign(value=rows["value"].mask(rows["method"] == "ncov")))
+    change(copy, "predictions", lambda rows: rows.assign(predicted_age=np.nan, prediction=np.nan))
+    page = aml_report.write(copy).read_text()
+    assert attack not in page
+    assert page.count(html.escape(attack)) >= 100
+    rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
+    assert rows["NCOV"][2] == "NaN||5 of 5"
+    assert "On a simulated cohort." in page
+
+
+def test_rejected_records_are_counted_and_the_first_fifty_listed(page):
+    found = tables(page)
+    assert found["120 records were lost to damag"] == [["quality", "120"]]
+    assert len(found["0"]) == 50
+
+
+def test_only_results_and_members_are_needed(copy):
+    for name in ("intervals", "predictions", "cohort", "rejected", "average_beats"):
+        (copy / f"{name}.parquet").unlink()
+    for name in ("config", "environment"):
+        (copy / f"{name}.json").unlink()
+    change(copy, "results", lambda rows: rows[(rows["method"] == "baseline") & rows["epoch"].isna()])
+    page = aml_report.write(copy).read_text()
+    sentences = "wrote no cohort table", "no environment.json", "wrote no training curves", "holds no simple methods"
+    for sentence in sentences:
+        assert sentence in page
+
+
+def test_command_line_builds_the_page_again(copy):
+    command = [sys.executable, "-m", "experiments.report"]
+    root = Path(__file__).parents[2]
+    # A study without a page of its own, and few of its curves.
+    change(copy, "results", lambda rows: rows[rows["epoch"].isna() | (rows["metric"] == "loss")])
+    change(copy, "results", lambda rows: rows.assign(experiment="another"))
+    done = subprocess.run([*command, f"--workdir={copy}"], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(copy / "report.html") in done.stdout
+    assert tables((copy / "report.html").read_text())["Every metric on the evaluation"]
+    (copy / "results.parquet").unlink()
+    done = subprocess.run([*command, f"--workdir={copy}"], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "results.parquet does not exist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# Bad input.
+
+
+def test_bad_workdirs_get_one_clear_sentence(copy):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        report.write_report(copy / "nowhere")
+    whole = pd.read_parquet(copy / "results.parquet")
+    whole.iloc[:0].to_parquet(copy / "results.parquet")
+    with pytest.raises(ValueError, match="has no rows"):
+        report.write_report(copy)
+    whole.drop(columns="split").to_parquet(copy / "results.parquet")
+    with pytest.raises(ValueError, match="has no column 'split'"):
+        report.write_report(copy)
+    (copy / "results.parquet").write_bytes(b"PAR1 but no parquet")
+    with pytest.raises(ValueError, match="cannot be read as a parquet table"):
+        report.write_report(copy)
+    (copy / "results.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"results\.parquet does not exist"):
+        report.write_report(copy)
+    assert not (copy / "report.html").exists()
+
+
+def test_bad_side_tables_are_named(copy):
+    change(copy, "predictions", lambda rows: rows.drop(columns="age"))
+    with pytest.raises(ValueError, match=r"predictions\.parquet has no column 'age'"):
+        aml_report.write(copy)
+    (copy / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is not valid JSON"):
+        aml_report.write(copy)
+
+
+def test_member_of_a_swept_method_must_be_known(tmp_path):
+    workdir = write_run(tmp_path / "run", seeds=1, alphas=(0.0, 1.0), examples=40)
+    change(workdir, "members", lambda rows: rows[~(rows["method"].eq("ncov") & rows["alpha"].eq(1.0))])
+    another = {"member": 99, "alpha": 2.0}
+    change(workdir, "members", lambda rows: pd.concat([rows, rows[rows["method"] == "ncov"].assign(**another)]))
+    with pytest.raises(ValueError, match="member 1 of method 'ncov'"):
+        aml_arms.arm_values(report.read_workdir(workdir))
+
+
+def test_page_appears_whole_or_not_at_all(copy, monkeypatch):
+    (copy / "report.html").write_text("the page of before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report, "provenance", lambda run: report.Section("Run", []))
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.write_report(copy, lambda run: [report.Section("One", [report.Text("said")])])
+    assert (copy / "report.html").read_text() == "the page of before"
+    assert not [path.name for path in copy.rglob(".*")]
+
+
+def test_leads_are_in_the_clinical_layout():
+    assert np.ravel(aml_figures.LEADS, order="F").tolist() == list(LEADS)
