@@ -120,8 +120,9 @@ def _record(config: SimulationConfig, seed: int, row: dict) -> np.ndarray:
     subject = Subject(row["age"], row["sex"], row["infarction"], row["territory"], row["severity"])
     heart = draw_heart(config, subject, np.random.default_rng([seed, _HEART_STREAM, row["subject"]]))
     rng = np.random.default_rng([seed, _SIGNAL_STREAM, row["id"]])
-    times, intervals = beat_times(config, subject, rng)
-    eight = heart_signal(config, heart, times, intervals, rng)
+    breath = rng.uniform(0.18, 0.32)  # Hz: 11 to 19 breaths a minute.
+    times, intervals = beat_times(config, subject, breath, rng)
+    eight = heart_signal(config, heart, times, intervals, breath, rng)
     eight += electrode_noise(config, row["fault"], rng) @ ELECTRODES_TO_EIGHT.T
     if row["fault"].startswith("detached"):
         eight[:, 2 + int(row["fault"][-1]) - 1] = 0.0  # The recorder writes zeros where it finds no contact.

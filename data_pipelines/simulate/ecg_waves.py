@@ -159,7 +159,9 @@ def draw_heart(config: SimulationConfig, subject: Subject, rng: np.random.Genera
     return Heart(center, width, vector, leads)
 
 
-def beat_times(config: SimulationConfig, subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def beat_times(
+    config: SimulationConfig, subject: Subject, breath: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws when the heart beats in one record.
 
     Intervals swing with respiration (less in the old), wander at random, and now and then a beat comes early and the
@@ -168,6 +170,7 @@ def beat_times(config: SimulationConfig, subject: Subject, rng: np.random.Genera
     Args:
       config: Of the cohort: duration.
       subject: Whose.
+      breath: Respiration rate in Hz.
       rng: Belongs to this record alone.
 
     Returns:
@@ -175,7 +178,7 @@ def beat_times(config: SimulationConfig, subject: Subject, rng: np.random.Genera
     """
     size = int(4 * config.duration) + 8
     mean = 60.0 / np.clip(68.0 + 9.0 * rng.standard_normal() + 2.0 * (subject.sex == 1), 45.0, 110.0)
-    breath, phase = rng.uniform(0.18, 0.32), rng.uniform(0, 2 * np.pi)
+    phase = rng.uniform(0, 2 * np.pi)
     swing = 0.03 * np.exp(0.5 * rng.standard_normal() - 0.02 * (subject.age - MEAN_AGE))
     drift = np.cumsum(0.004 * rng.standard_normal(size))
     intervals = 1.0 + 0.010 * rng.standard_normal(size) + drift - drift.mean()
@@ -184,13 +187,18 @@ def beat_times(config: SimulationConfig, subject: Subject, rng: np.random.Genera
     intervals[early] -= 0.25
     intervals[early + 1] += 0.25
     intervals = mean * np.maximum(intervals, 0.5)
-    times = -1.5 + rng.uniform(0, 1) * mean + np.cumsum(intervals) - intervals[0]
-    inside = times < config.duration + 1.0
+    times = -2.0 + rng.uniform(0, 1) * mean + np.cumsum(intervals) - intervals[0]
+    inside = times < config.duration + 1.6
     return times[inside], intervals[inside]
 
 
 def heart_signal(
-    config: SimulationConfig, heart: Heart, times: np.ndarray, intervals: np.ndarray, rng: np.random.Generator
+    config: SimulationConfig,
+    heart: Heart,
+    times: np.ndarray,
+    intervals: np.ndarray,
+    breath: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """The leads as the heart alone would write them.
 
@@ -201,13 +209,14 @@ def heart_signal(
       heart: The subject's.
       times: `[beat]`, seconds.
       intervals: `[beat]`, seconds, before each beat; the T wave comes later after a long one.
+      breath: Respiration rate in Hz.
       rng: Belongs to this record alone.
 
     Returns:
       `[time, 8]`, leads I, II, V1 to V6, mV.
     """
     fs, length = config.sampling_rate, round(config.duration * config.sampling_rate)
-    breath, phase = rng.uniform(0.18, 0.32), rng.uniform(0, 2 * np.pi, 3)
+    phase = rng.uniform(0, 2 * np.pi, 3)
     respiration = np.sin(2 * np.pi * breath * times[:, None] + phase)
     angles = 0.035 * respiration + 0.02 * rng.standard_normal((len(times), 3))
     size = np.exp(0.03 * respiration[:, 0] + 0.03 * rng.standard_normal(len(times)))

@@ -283,7 +283,7 @@ def test_both_sampling_rates_show_the_same_heart():
 def test_heart_rate_is_human_and_varies():
     rng = np.random.default_rng(0)
     person = ecg_waves.Subject(age=50, sex=0, infarction=0, territory="none", severity=0.0)
-    intervals = [ecg_waves.beat_times(QUIET, person, rng)[1] for _ in range(200)]
+    intervals = [ecg_waves.beat_times(QUIET, person, 0.25, rng)[1] for _ in range(200)]
     means = np.array([interval.mean() for interval in intervals])
     assert 40 < 60 / means.max() < 60 / means.min() < 120
     variation = np.array([interval.std() / interval.mean() for interval in intervals])
@@ -295,7 +295,7 @@ def test_beats_cover_the_whole_record():
     rng = np.random.default_rng(1)
     person = ecg_waves.Subject(age=50, sex=0, infarction=0, territory="none", severity=0.0)
     for _ in range(50):
-        times, intervals = ecg_waves.beat_times(QUIET, person, rng)
+        times, intervals = ecg_waves.beat_times(QUIET, person, 0.25, rng)
         assert times[0] < -0.35
         assert times[-1] > QUIET.duration
         np.testing.assert_allclose(np.diff(times), intervals[1:])
