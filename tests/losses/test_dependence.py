@@ -159,21 +159,18 @@ def test_coincident_examples_have_distance_zero_and_others_have_not():
     np.testing.assert_allclose(kernel[each, 20 + each], np.exp(-2.5), rtol=0.05)
 
 
-@pytest.mark.parametrize("features", [X[:8, :3], X[:8, 0]], ids=["features", "one"])
-def test_gradients(features):
+def test_gradients():
     def value(x, y):
-        total = losses.hsic(x, y, MASK[:8])
-        for estimator in ("biased", "unbiased"):
-            options = {"mask": MASK[:8], "estimator": estimator}
-            total += 2 * losses.normalized_hsic(x, y, **options)
-            total += 3 * losses.squared_distance_correlation(x, y, **options)
-        return total
+        total = losses.hsic(x, y, MASK[:8]) + losses.normalized_hsic(x, y, MASK[:8], estimator="unbiased")
+        return total + losses.squared_distance_correlation(x, y, MASK[:8])
 
     with jax.enable_x64(True):
-        arguments = jnp.asarray(features), jnp.asarray(Y[:8])
-        check_grads(jax.jit(value), arguments, order=1, modes=["rev"])
-        if features.ndim == 2:
-            check_grads(jax.jit(jax.grad(value)), arguments, order=1, modes=["rev"])
+        check_grads(jax.jit(value), (jnp.asarray(X[:8, :3]), jnp.asarray(Y[:8])), order=1, modes=["rev"])
+
+        def second(x):
+            return losses.normalized_hsic(x, Y[:8], MASK[:8]) + losses.distance_correlation(x, Y[:8], MASK[:8])
+
+        check_grads(jax.jit(jax.grad(second)), (jnp.asarray(X[:8, :3]),), order=1, modes=["rev"])
 
 
 def test_descent_on_normalised_hsic_removes_what_a_covariance_cannot_see():
