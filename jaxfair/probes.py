@@ -136,8 +136,7 @@ def logistic_probe(
             chance = jax.nn.sigmoid(logits)
             gradient = seen.T @ jnp.where(use, chance - attribute, 0) + shrink * coefficients
             curvature = seen.T @ (seen * (chance * (1 - chance))[:, None])
-            # The intercept has no penalty: where all chances are 0 or 1 only this keeps its curvature above 0.
-            # It makes the step shorter, and changes nothing of where the steps end.
+            # The intercept has no penalty: this keeps its curvature above 0 where all chances are 0 or 1.
             guard = shrink.at[-1].set(1e-6 * jnp.sum(use))
             step = cho_solve(cho_factor(curvature + jnp.diag(guard)), gradient)
 
@@ -180,8 +179,7 @@ def mlp_probe(
     such a moment too: where nothing can be learnt, that remains. Averaging the networks instead of training once more
     on all of `train` needs no rule for when to stop.
 
-    A binary attribute may be given as 0 and 1: the squared error is then that of a probability, but the
-    predictions are not held between 0 and 1.
+    A binary attribute may be given as 0 and 1; the predictions are not held between them.
 
     Args:
       key: A random key; the result is a function of it.
@@ -228,6 +226,10 @@ def mlp_probe(
         # The examples to draw from come first: masked ones can neither be drawn nor shift what is drawn.
         order, count = jnp.argsort(~use, stable=True), jnp.sum(use)
 
+        def judge(params):
+            outputs = predict(params, features)
+            return jnp.sum(jnp.where(held_out, (outputs - targets) ** 2, 0)), outputs
+
         def step(carry, batch):
             params, state = carry
             inputs, wanted = batch
@@ -241,15 +243,11 @@ def mlp_probe(
             draws = jax.random.randint(jax.random.fold_in(batch_key, number), shape, 0, jnp.maximum(count, 1))
             drawn = order[draws]
             (params, state), _ = jax.lax.scan(step, (params, state), (features[drawn], targets[drawn]))
-            outputs = predict(params, features)
-            error = jnp.sum(jnp.where(held_out, (outputs - targets) ** 2, 0))
+            error, outputs = judge(params)
             better = error < best_error
             return (params, state, jnp.where(better, error, best_error), jnp.where(better, outputs, best)), None
 
-        # The first outputs are all 0, but NaN for an example that has NaN features.
-        outputs = predict(params, features)
-        error = jnp.sum(jnp.where(held_out, (outputs - targets) ** 2, 0))
-        carry = (params, optimizer.init(params), error, outputs)
+        carry = (params, optimizer.init(params), *judge(params))
         (_, _, _, best), _ = jax.lax.scan(check, carry, jnp.arange(num_steps // steps_between_checks))
         return best, jnp.any(held_out) & jnp.any(use)
 
@@ -274,25 +272,20 @@ def _checked(name, features, attribute, fold, num_folds, train):
 def _standardized(values, train):
     """`values` with mean 0 and variance 1 over `train` along the first axis; the mean; the scale.
 
-    A constant is divided by 1. Whether it is one is asked of the values, since rounding gives its variance some
-    other value than 0. The largest deviation is divided out before squaring: a representation of 1e-30 or 1e30
-    would otherwise have no variance or an infinite one, and look as if nothing could be read from it.
+    A constant, known by its values since its rounded variance is rarely 0, is divided by 1. The largest deviation
+    is divided out before squaring: squares of 1e-30 or 1e30 are 0 or infinite, as if there was nothing to read.
     """
     where = jnp.broadcast_to(train.reshape(-1, *[1] * (values.ndim - 1)), values.shape)
     lowest = jnp.min(values, axis=0, where=where, initial=jnp.inf)
     varies = jnp.max(values, axis=0, where=where, initial=-jnp.inf) > lowest
     mean = jnp.mean(values, axis=0, where=where)
-    largest = jnp.max(jnp.abs(values - mean), axis=0, where=where, initial=0)
-    largest = jnp.where(varies, largest, 1)
+    largest = jnp.where(varies, jnp.max(jnp.abs(values - mean), axis=0, where=where, initial=0), 1)
     scale = jnp.where(varies, largest * jnp.std((values - mean) / largest, axis=0, where=where), 1)
     return (values - mean) / scale, mean, scale
 
 
 def _held_out(fit, error, fold, num_folds, train):
-    """Sum of `error` over all training examples, each predicted by the fit without its fold: `[penalty]`.
-
-    NaN where some fold holds all of `train`, since the fit without it has seen nothing.
-    """
+    """Sum of `error` over `train`, each fold predicted by the others, `[penalty]`; NaN if one holds all of it."""
 
     def one(number):
         held_out, use = train & (fold == number), train & (fold != number)

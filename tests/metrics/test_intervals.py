@@ -21,7 +21,6 @@ def clustered(seed, num_subjects=30, per_subject=3):
     ("metric", "reference"),
     [
         (metrics.roc_auc, lambda p, t: sklearn_metrics.roc_auc_score(t, p)),
-        (metrics.pearson, lambda p, t: stats.pearsonr(p, t).statistic),
         (metrics.spearman, lambda p, t: stats.spearmanr(p, t).statistic),
     ],
 )
@@ -111,10 +110,10 @@ def test_undefined_resamples_are_counted_and_left_out():
     assert abs(interval.num_undefined / 2000 - share) < 5 * np.sqrt(share * (1 - share) / 2000)
     assert 0 <= interval.low < interval.high <= 1
     never = metrics.bootstrap_interval(
-        metrics.roc_auc, predictions, 0 * targets, np.arange(6), key=jax.random.key(6), num_resamples=20
+        metrics.roc_auc, predictions, 0 * targets, np.arange(6), key=jax.random.key(6), num_resamples=2000
     )
     assert np.isnan([never.estimate, never.low, never.high]).all()
-    assert never.num_undefined == 20
+    assert never.num_undefined == 2000
 
 
 def test_coverage_needs_subjects_and_not_examples():
