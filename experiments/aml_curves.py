@@ -95,10 +95,12 @@ def front(values: pd.DataFrame, x: str, y: str, axis_titles: tuple[str, str]) ->
     drawing = Figure(figsize=(8.4, 4.4), layout="constrained")
     axes = drawing.subplots()
     inside = points[(points["mean_x"] > -0.5) & (points["mean_y"] > points["mean_y"].max() - 0.15)]
+    inside = points if inside.empty else inside
     frame = []
     for name in ("x", "y"):
         low = inside[[f"mean_{name}", f"low_{name}"]].min(axis=None)
         high = inside[[f"mean_{name}", f"high_{name}"]].max(axis=None)
+        low, high = (low, high) if np.isfinite([low, high]).all() else (0.0, 1.0)
         margin = 0.08 * max(high - low, 0.02)
         frame.append((low - margin, high + margin))
     for method, line in points.groupby("method", sort=False):
@@ -122,5 +124,8 @@ def front(values: pd.DataFrame, x: str, y: str, axis_titles: tuple[str, str]) ->
             said_at.append(here)
             axes.annotate(said, (px, py), (6, 5), textcoords="offset points", fontsize=7, color="#555c68")
     axes.set(xlabel=axis_titles[0], ylabel=axis_titles[1], xlim=frame[0], ylim=frame[1])
-    drawing.legend(loc="outside right upper")
+    if len(points):
+        drawing.legend(loc="outside right upper")
+    else:
+        axes.text(0.5, 0.5, "no arm has a finite value of both", transform=axes.transAxes, ha="center", color="#a63a1c")
     return drawing

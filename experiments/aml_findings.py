@@ -36,6 +36,10 @@ class Findings:
         key = (method, metric)
         return self.rows.loc[key] if key in self.rows.index and self.rows.loc[key, "n"] > 0 else None
 
+    def absent(self, method: str, metric: str) -> str:
+        """How a metric without a finite value is written: NaN where it was measured, else a dash."""
+        return "NaN" if (method, metric) in self.rows.index else DASH
+
     def mean(self, method: str, metric: str) -> float:
         row = self.get(method, metric)
         return float("nan") if row is None else float(row["mean"])
@@ -117,6 +121,8 @@ def summary(found: Findings) -> str:
                 f"{number(found.mean('ncov', PROBES['ridge']))} within the healthy "
                 f"(baseline {number(found.mean('baseline', PROBES['ridge']))})."
             )
+    elif found.absent("ncov", "age_pearson") == "NaN":
+        said.append("NCOV: no finite value.")
     name, least = found.strongest("joint_hsic")
     if name:
         said.append(
@@ -145,7 +151,7 @@ def head(found: Findings) -> tuple:
         spread = found.mean(method, "predicted_age_std")
         remarks = [found.diverged(method)] if found.diverged(method) else []
         if r is None:
-            lines.append((label, "not finite" if remarks else DASH, *(remarks or [""])))
+            lines.append((label, found.absent(method, "age_pearson"), *(remarks or [""])))
             continue
         if spread > LIFETIME or abs(found.mean(method, "predicted_age_mean")) > LIFETIME:
             where = found.mean(method, "predicted_age_mean")
@@ -171,8 +177,9 @@ def remaining(found: Findings) -> tuple:
     lines = []
     for method in ("baseline", "no_adversary", *AGAINST_THE_HEAD, "joint_control", "joint_hsic"):
         name, most = found.strongest(method)
-        if name:
-            lines.append((style(method).label, f"{number(most)} ({name})", found.diverged(method)))
+        written = f"{number(most)} ({name})" if name else found.absent(method, PROBES["ridge"])
+        if written != DASH:
+            lines.append((style(method).label, written, found.diverged(method)))
     if not lines:
         return question, "Not measured", [], "No fresh probe within the healthy was run."
     kept = [
@@ -203,7 +210,7 @@ def majority(found: Findings) -> tuple:
         above += sure
         remarks = [] if sure else ["not finite" if gain["n"] == 0 else "not above"]
         remarks += [found.diverged(gain["method"])] if found.diverged(gain["method"]) else []
-        signed = ("+" if gain["mean"] > 0 else "") + number(gain["mean"])
+        signed = ("+" if gain["mean"] > 0 else "") + (number(gain["mean"]) if gain["n"] else "NaN")
         lines.append((style(gain["method"]).label, signed, "; ".join(remarks)))
     note = (
         f"Accuracy minus {number(rows['value_share'].mean())}, the share of the larger class in the evaluation split "

@@ -13,11 +13,11 @@ PAPER = (
     ("baseline", "accuracy", "accuracy", "fraction", 0.87),
     ("baseline", "sensitivity", "sensitivity", "fraction", 0.88),
     ("baseline", "specificity", "specificity", "fraction", 0.87),
-    ("age_head", "age_pearson", "correlation of predicted and true age", "correlation", 0.67),
+    ("age_head", "age_pearson", "correlation with age", "correlation", 0.67),
     ("reversed_mse", "accuracy", "accuracy", "fraction", 0.82),
-    ("reversed_mse", "age_pearson", "correlation of predicted and true age", "correlation", -0.78),
+    ("reversed_mse", "age_pearson", "correlation with age", "correlation", -0.78),
     ("ncov", "accuracy", "accuracy", "fraction", 0.85),
-    ("ncov", "age_pearson", "correlation of predicted and true age", "correlation", -0.03),
+    ("ncov", "age_pearson", "correlation with age", "correlation", -0.03),
 )
 PAPER_COUNTS = {"infarction": 1695, "healthy": 7735}
 
@@ -112,7 +112,7 @@ def paper_table(shown: pd.DataFrame, counts: pd.DataFrame, intervals: pd.DataFra
                 style(method).label,
                 what,
                 number(paper).rstrip("0"),
-                Cell(written.main, f"{diverged} of {total} members diverged" if diverged else "", written.alarm),
+                Cell(written.main, f"{diverged} of {total} diverged" if diverged else "", written.alarm),
                 interval(ours["low"], ours["high"], unit) or "–" if known else "–",
                 number(ours["n"] if ours is not None else 0, "count"),
                 interval(subjects["low"], subjects["high"], unit) or "–" if subjects is not None else "–",

@@ -15,7 +15,7 @@ from scipy import stats
 from synthetic_aml_run import write_run
 
 from data_pipelines.beats import LEADS
-from experiments import aml_arms, aml_figures, aml_findings, aml_report, aml_tables, report
+from experiments import aml_arms, aml_curves, aml_figures, aml_findings, aml_report, aml_tables, report
 
 FIGURES = {"readers", "average_beats", "figure_2", "front", "score_against_age", "errors_by_age", "training"}
 
@@ -93,8 +93,8 @@ def test_paper_and_ours_stand_side_by_side(workdir, page):
     intervals = pd.read_parquet(workdir / "intervals.parquet")
     head = intervals[(intervals["method"] == "baseline") & (intervals["metric"] == "age_pearson")]
     expected = f"[{written(head['low'].mean())}, {written(head['high'].mean())}]"
-    assert rows["Age head", "correlation of predicted and true age"][6] == expected
-    assert rows["NCOV", "correlation of predicted and true age"][2] == "−0.03"
+    assert rows["Age head", "correlation with age"][6] == expected
+    assert rows["NCOV", "correlation with age"][2] == "−0.03"
 
 
 def test_differences_are_paired_with_the_control(workdir, page):
@@ -197,6 +197,8 @@ def test_text_from_data_is_escaped_and_an_arm_of_nan_stays_on_the_page(copy):
     rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
     assert rows["NCOV"][2] == "NaN||5 of 5"
     assert "On a simulated cohort." in page
+    assert page.count("<dt>NCOV</dt><dd>NaN</dd>") == 3
+    assert "NCOV: no finite value." in page
 
 
 def test_rejected_records_are_counted_and_the_first_fifty_listed(page):
@@ -286,6 +288,15 @@ def test_page_appears_whole_or_not_at_all(copy, monkeypatch):
         report.write_report(copy, lambda run: [report.Section("One", [report.Text("said")])])
     assert (copy / "report.html").read_text() == "the page of before"
     assert not [path.name for path in copy.rglob(".*")]
+
+
+@pytest.mark.parametrize("reading", [np.nan, -3.0])
+def test_front_can_be_drawn_where_no_probe_reads_anything(workdir, reading):
+    values, _ = aml_arms.arm_values(report.read_workdir(workdir))
+    values = values.assign(value=values["value"].mask(values["metric"] == "probe_ridge_r2_healthy", reading))
+    drawing = aml_curves.front(values, "probe_ridge_r2_healthy", "roc_auc", ("left", "up"))
+    low, high = drawing.axes[0].get_xlim()
+    assert low < (0.5 if np.isnan(reading) else reading) < high
 
 
 def test_leads_are_in_the_clinical_layout():
