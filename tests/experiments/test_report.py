@@ -14,8 +14,7 @@ import pytest
 from scipy import stats
 from synthetic_aml_run import write_run
 
-from data_pipelines.beats import LEADS
-from experiments import aml_arms, aml_curves, aml_figures, aml_findings, aml_report, aml_tables, report
+from experiments import aml_arms, aml_curves, aml_findings, aml_report, aml_tables, report
 
 FIGURES = {"readers", "average_beats", "figure_2", "front", "score_against_age", "errors_by_age", "training"}
 
@@ -297,7 +296,3 @@ def test_front_can_be_drawn_where_no_probe_reads_anything(workdir, reading):
     drawing = aml_curves.front(values, "probe_ridge_r2_healthy", "roc_auc", ("left", "up"))
     low, high = drawing.axes[0].get_xlim()
     assert low < (0.5 if np.isnan(reading) else reading) < high
-
-
-def test_leads_are_in_the_clinical_layout():
-    assert np.ravel(aml_figures.LEADS, order="F").tolist() == list(LEADS)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments import report, report_tables
+from data_pipelines.beats import LEADS
+from experiments import aml_figures, report, report_tables
 
 
 def test_summary_equals_scipys_interval_group_by_group():
@@ -86,3 +87,7 @@ def test_final_values_are_those_of_the_last_stage_on_the_evaluation_split():
         }
     )  # fmt: skip
     assert report_tables.final_values(rows)["value"].tolist() == [0.2]
+
+
+def test_leads_are_in_the_clinical_layout():
+    assert np.ravel(aml_figures.LEADS, order="F").tolist() == list(LEADS)
