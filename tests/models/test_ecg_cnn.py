@@ -168,7 +168,12 @@ def test_members_side_by_side_equal_members_one_by_one(network):
     keys = jax.random.split(jax.random.key(1), 3)
 
     def one(key):
-        return gradient(model, model.init(key, beats(4)), beats(4))
+        variables = model.init(key, beats(4))
+
+        def of(params):
+            return objective(model, params, variables["batch_stats"], beats(4))
+
+        return jax.value_and_grad(of, has_aux=True)(variables["params"])
 
     together, alone = quick_jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))(keys)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), together, alone)
@@ -231,7 +236,9 @@ def test_max_pool_values_and_gradient():
     inputs = jnp.array([1.0, 5.0, 2.0, 2.0, 9.0]).reshape(1, 5, 1)
     np.testing.assert_array_equal(max_pool(inputs, (2,))[0, :, 0], [5.0, 2.0])
     slope = jax.grad(lambda x: (max_pool(x, (2,))[0, :, 0] * jnp.array([1.0, 10.0])).sum())(inputs)
-    np.testing.assert_array_equal(slope[0, :, 0], [0.0, 1.0, 5.0, 5.0, 0.0])
+    np.testing.assert_array_equal(slope[0, :, 0], [0.0, 1.0, 10.0, 0.0, 0.0])  # The first of equals.
+    with_nan = jnp.array([jnp.nan, 5.0, 2.0, jnp.nan]).reshape(1, 4, 1)
+    assert jnp.isnan(max_pool(with_nan, (2,))).all()
 
 
 @pytest.mark.parametrize("window", [(2, 3), (1, 2), (7, 8)])
