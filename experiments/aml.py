@@ -39,7 +39,8 @@ def run(launched: launch.Launched) -> None:
     with launched.timed("data"):
         cohort = load(config)
     train, evaluate = masks(config, cohort)
-    study = aml_judge.Study.of(config, cohort, train, evaluate)
+    setting = _setting(config, train, evaluate, config.batch_size)
+    study = aml_judge.Study.of(config, setting, cohort, train, evaluate)
     parts = results.Parts(workdir)
     parts.once("cohort", lambda: aml_judge.cohort_tables(cohort))
     sweep = functools.partial(_sweep, launched, study)
@@ -47,10 +48,9 @@ def run(launched: launch.Launched) -> None:
     rates = {name: [config[name]] for name in ("baseline_learning_rate", "age_learning_rate")}
     rates |= {"adversarial_learning_rate": [config.adversarial_learning_rate]}
     base_grid = sweeps.product(sweeps.product(seed=range(config.seeds), fold=range(len(train))), **rates)
-    setting = _setting(config, train, evaluate, config.batch_size)
     stages = [aml.baseline(setting, config.baseline_epochs), aml.age_head(setting, config.age_epochs)]
     base = sweep("baseline", stages, base_grid)
-    parts.once("baseline", lambda: study.judge(launched, base, "baseline", setting, age_head=True))
+    parts.once("baseline", lambda: study.judge(launched, base, "baseline"))
     names = ["cohort", "baseline"]
     for arm in config.arms:
         alphas = (0.0,) if arm == "no_adversary" else config.alphas
@@ -58,8 +58,7 @@ def run(launched: launch.Launched) -> None:
         kept = {name: base.result.state[name] for name in ("variables", "scale")}
         previous = jax.tree.map(functools.partial(np.repeat, repeats=len(alphas), axis=0), kept)
         done = sweep(arm, [aml.adversarial(setting, config.adversarial_epochs, **ARMS[arm])], grid, previous)
-        judge = functools.partial(study.judge, launched, done, arm, setting, age_head=True)
-        parts.once(arm, judge)
+        parts.once(arm, functools.partial(study.judge, launched, done, arm))
         names.append(arm)
     if config.joint.alphas:
         setting = _setting(config, train, evaluate, config.joint.batch_size, dropout=config.joint.dropout)
@@ -68,7 +67,7 @@ def run(launched: launch.Launched) -> None:
             sweeps.product(seed=range(config.seeds), fold=range(len(train))), alpha=config.joint.alphas, **rates
         )
         done = sweep("joint", [aml.joint(setting, config.joint.epochs, ramp_epochs=config.joint.ramp_epochs)], grid)
-        parts.once("joint", lambda: study.judge(launched, done, "joint", setting, age_head=False))
+        parts.once("joint", lambda: study.judge(launched, done, "joint"))
         names.append("joint")
     with launched.timed("references"):
         parts.once("references", study.references)
@@ -146,7 +145,7 @@ def _sweep(launched, study, name, stages, grid, previous=None) -> aml_judge.Swep
             on_segment=on_segment,
         )
     launched.write_environment()
-    return aml_judge.Swept(grid, members, result, placement)
+    return aml_judge.Swept(study.next_member(len(grid)), grid, members, result, placement)
 
 
 if __name__ == "__main__":

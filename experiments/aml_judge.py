@@ -19,27 +19,36 @@ NUM_PROBE_FOLDS = 5
 
 
 class Swept(NamedTuple):
-    """A finished sweep."""
+    """A finished sweep; its members are numbered from `first` on, so that a number is a member of one sweep only."""
 
+    first: int
     grid: sweeps.Grid
     members: Any
     result: sweeps.Result
     placement: sweeps.Placement
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Study:
     """What is judged on: the cohort as arrays, its masks, and whose examples they are."""
 
     config: Any
+    setting: Setting
     cohort: Cohort
     data: dict[str, np.ndarray]
     subjects: aml_evaluation.Subjects
     train: np.ndarray
     evaluate: np.ndarray
+    _taken: list[int] = dataclasses.field(default_factory=lambda: [0])
+
+    def next_member(self, count: int) -> int:
+        """The first of `count` member numbers that no sweep of this study has yet."""
+        first = self._taken[0]
+        self._taken[0] += count
+        return first
 
     @classmethod
-    def of(cls, config, cohort: Cohort, train: np.ndarray, evaluate: np.ndarray) -> "Study":
+    def of(cls, config, setting: Setting, cohort: Cohort, train: np.ndarray, evaluate: np.ndarray) -> "Study":
         dataset = cohort.dataset
         names, code = np.unique(dataset.subject, return_inverse=True)
         fold = splits.k_fold_by_subject(dataset.subject, NUM_PROBE_FOLDS, seed=0) - 1
@@ -49,24 +58,28 @@ class Study:
             "age": dataset.sensitive["age"].astype(np.float32),
         }
         subjects = aml_evaluation.Subjects(code, len(names), fold, NUM_PROBE_FOLDS)
-        return cls(config, cohort, data, subjects, train, evaluate)
+        return cls(config, setting, cohort, data, subjects, train, evaluate)
 
-    def judge(self, launched, swept: Swept, method: str, setting: Setting, *, age_head: bool) -> dict:
+    def judge(self, launched, swept: Swept, method: str) -> dict[str, pd.DataFrame]:
         """The tables of one sweep: members, results, intervals, predictions."""
         num_members = len(swept.grid)
         with launched.timed("probes"), launched.bar(f"{method}: probes", num_members) as bar:
-            evaluation = self._evaluate(swept, setting, age_head, bar)
+            evaluation = self._evaluate(swept, bar)
             boosting = self._boosting(swept, evaluation.predictions.representation)
         members = sweeps.members_table(swept.result, swept.grid)
         members["method"] = [self._method(method, row) for row in swept.grid]
         members["fold"] = self._folds(members)
+        members["member"] += swept.first
         everything = functools.partial(results.long, "aml", members)
-        values = evaluation.metrics | {name: np.asarray(value) for name, value in boosting.items()}
-        stage = {"baseline": "baseline", "joint": "joint"}.get(method, "adversarial")
-        if method == "baseline":
-            # The sweep holds two stages: the disease head is judged as baseline, the age head and probes as age_head.
-            ages = {name: value for name, value in values.items() if name.startswith(("age_", "predicted_age"))}
-            rest = {name: value for name, value in values.items() if name not in ages}
+        values, intervals = evaluation.metrics | boosting, evaluation.intervals
+        stage = method if method in ("baseline", "joint") else "adversarial"
+        ages = {name: value for name, value in values.items() if name.startswith(("age_", "predicted_age"))}
+        rest = {name: value for name, value in values.items() if name not in ages}
+        if method == "joint":  # It has no age head.
+            intervals = {name: value for name, value in intervals.items() if name not in ages}
+            tables = [everything(rest, stage=stage, split="evaluate")]
+        elif method == "baseline":
+            # The sweep holds two stages: the disease head and the probes are judged as baseline, the age head alone.
             age_members = members.assign(method="age_head")
             tables = [
                 everything(rest, stage="baseline", split="evaluate"),
@@ -78,8 +91,8 @@ class Study:
         return {
             "members": members,
             "results": pd.concat(tables, ignore_index=True),
-            "intervals": self._intervals(evaluation.intervals, members, stage),
-            "predictions": self._predictions(evaluation.predictions, members, stage, age_head),
+            "intervals": self._intervals(intervals, members, stage),
+            "predictions": self._predictions(evaluation.predictions, members, stage),
         }
 
     def references(self) -> dict[str, pd.DataFrame]:
@@ -99,29 +112,30 @@ class Study:
         values = {name: np.asarray(value)[None] for name, value in values.items()}
         return results.long("aml", row.assign(method=method), values, stage="reference", split="evaluate")
 
-    def _evaluate(self, swept, setting, age_head, bar):
-        """Judges the members in groups, so that a bar can tell how far it is."""
-        data, codes = self.data, (self.subjects.code, self.subjects.fold)
+    @functools.cached_property
+    def _evaluator(self):
+        """One function for all sweeps, so that it is compiled once."""
 
-        def one(member, variables, data, codes):
-            subjects = self.subjects._replace(code=codes[0], fold=codes[1])
+        def one(member, variables, data, code, fold):
             return aml_evaluation.evaluate(
-                setting,
+                self.setting,
                 variables,
                 member,
                 data,
-                subjects,
-                age_head=age_head,
+                self.subjects._replace(code=code, fold=fold),
                 num_resamples=self.config.bootstrap_resamples,
             )
 
-        group = len(swept.placement.devices) * swept.placement.width
+        return one
+
+    def _evaluate(self, swept, bar):
         return sweeps.over_all(
-            one,
-            (swept.members, swept.result.state["variables"]),
-            (data, codes),
+            self._evaluator,
+            (swept.members._replace(hyperparameters={}), swept.result.state["variables"]),
+            (self.data, self.subjects.code, self.subjects.fold),
             swept.placement,
-            places=group,
+            # A few at a time, so that the bar moves and the representations of all fit into memory.
+            places=len(swept.placement.devices) * swept.placement.width,
             on_group=bar.update,
         )
 
@@ -154,6 +168,7 @@ class Study:
         curves = sweeps.logs_table(swept.result, swept.grid)
         curves["method"] = members["method"].to_numpy()[curves["member"]]
         curves["fold"] = members["fold"].array[curves["member"]]
+        curves["member"] += swept.first
         curves.loc[curves["stage"] == "age_head", "method"] = "age_head"
         curves[["split", "metric"]] = curves["metric"].str.split("/", expand=True)
         return results.conform(curves, "aml")
@@ -168,10 +183,10 @@ class Study:
             ignore_index=True,
         )
 
-    def _predictions(self, predictions, members, stage, age_head):
+    def _predictions(self, predictions, members, stage):
         dataset = self.cohort.dataset
         tables = []
-        for number, row in members.iterrows():
+        for number, (_, row) in enumerate(members.iterrows()):
             index = np.flatnonzero(self.evaluate[0 if pd.isna(row["fold"]) else row["fold"] - 1])
             tables.append(
                 pd.DataFrame(
@@ -188,7 +203,7 @@ class Study:
                         "target": self.data["infarction"][index],
                         "prediction": predictions.infarction[number, index],
                         "age": self.data["age"][index],
-                        "predicted_age": predictions.age[number, index] if age_head else np.float32(np.nan),
+                        "predicted_age": predictions.age[number, index] if stage != "joint" else np.float32(np.nan),
                         "sex": dataset.sensitive["sex"][index],
                     }
                 ).astype({"fold": "Int64", "alpha": "float64"})

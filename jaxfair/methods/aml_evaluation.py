@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxfair import metrics, probes
 from jaxfair.methods.aml_model import Predictions, Setting, predict
 from jaxfair.training import Member, selected
 
-AGE_BANDS = {"00_40": (0, 40), "40_55": (40, 55), "55_70": (55, 70), "70_plus": (70, jnp.inf)}
+AGE_BANDS = {"00_40": (0, 40), "40_55": (40, 55), "55_70": (55, 70), "70_plus": (70, np.inf)}
 DETECTION = (
     "accuracy",
     "sensitivity",
@@ -65,11 +66,15 @@ def detection(score: jax.Array, infarction: jax.Array, age: jax.Array, mask: jax
     healthy = mask & (infarction == 0)
     values["score_age_pearson_healthy"] = metrics.pearson(score, age, healthy)
     values["score_age_spearman_healthy"] = metrics.spearman(score, age, healthy)
-    for band, (low, high) in AGE_BANDS.items():
-        within = mask & (age >= low) & (age < high)
-        values[f"error_rate_age_{band}"] = 1 - metrics.accuracy(score, infarction, within)
-        values[f"sensitivity_age_{band}"] = metrics.sensitivity(score, infarction, within)
-        values[f"specificity_age_{band}"] = metrics.specificity(score, infarction, within)
+    low, high = np.array(list(AGE_BANDS.values())).T
+    bands = mask & (age >= low[:, None]) & (age < high[:, None])
+    by_band = {
+        "error_rate": 1 - metrics.accuracy(score, infarction, bands),
+        "sensitivity": metrics.sensitivity(score, infarction, bands),
+        "specificity": metrics.specificity(score, infarction, bands),
+    }
+    for name, rates in by_band.items():
+        values |= {f"{name}_age_{band}": rates[number] for number, band in enumerate(AGE_BANDS)}
     return values
 
 
@@ -106,20 +111,16 @@ def evaluate(
     data: Any,
     subjects: Subjects,
     *,
-    disease: bool = True,
-    age_head: bool = True,
     num_resamples: int = 1000,
 ) -> Evaluation:
     """Judges a model of one member on its evaluation mask.
 
     Args:
       setting: As in training.
-      variables: The model's.
+      variables: The model's. What is said of its age head means nothing if that was not trained.
       member: Its masks and key.
       data: The data set (see `methods.aml`).
       subjects: Whose examples they are.
-      disease: Whether the disease head is to be judged.
-      age_head: Whether the model has a trained age head.
       num_resamples: Of the bootstrap.
     """
     predictions = predict(setting, variables, data, member.train)
@@ -129,37 +130,48 @@ def evaluate(
     indices, mask = selected(member.evaluate, setting.num_evaluated)
     infarction, age = data["infarction"][indices], data["age"][indices]
     healthy = mask & (infarction == 0)
-    score = predictions.infarction[indices]
-    pairs = {
-        f"probe_{name}": (values[indices], healthy if "healthy" in name else mask) for name, values in ages.items()
-    }
+    score, predicted = predictions.infarction[indices], predictions.age[indices]
+    names = list(ages)
+    read = jnp.stack([ages[name][indices] for name in names])
+    where = jnp.stack([healthy if name.endswith("_healthy") else mask for name in names])
 
-    values, resampled = {}, {}
-    if disease:
-        values |= detection(score, infarction, age, mask)
-        resampled["accuracy"] = (metrics.accuracy, score, infarction, mask)
-        resampled["roc_auc"] = (metrics.roc_auc, score, infarction, mask)
-        resampled["score_age_pearson_healthy"] = (metrics.pearson, score, age, healthy)
-    if age_head:
-        predicted = predictions.age[indices]
-        values |= age_prediction(predicted, age, mask)
-        resampled["age_pearson"] = (metrics.pearson, predicted, age, mask)
-    for name, (read, where) in pairs.items():
-        probe, suffix = name.removesuffix("_healthy"), "_healthy" if name.endswith("_healthy") else ""
-        values[f"{probe}_r2{suffix}"] = metrics.r2(read, age, where)
-        values[f"{probe}_pearson{suffix}"] = metrics.pearson(read, age, where)
-        resampled[f"{probe}_r2{suffix}"] = (metrics.r2, read, age, where)
-    intervals = {
-        name: metrics.bootstrap_interval(
+    values = detection(score, infarction, age, mask) | age_prediction(predicted, age, mask)
+    for metric in ("r2", "pearson"):
+        each = getattr(metrics, metric)(read, age, where)
+        values |= {_probe_metric(name, metric): each[number] for number, name in enumerate(names)}
+
+    def interval(metric, predictions, targets, mask):
+        return metrics.bootstrap_interval(
             metric,
-            predicted,
-            target,
+            predictions,
+            targets,
             subjects.code[indices],
             key=key,
-            mask=where,
+            mask=mask,
             num_resamples=num_resamples,
             num_subjects=subjects.count,
         )
-        for name, (metric, predicted, target, where) in resampled.items()
+
+    # Rows of one call share their draws and one compiled bootstrap.
+    correlations = interval(
+        metrics.pearson, jnp.stack([score, predicted]), jnp.stack([age, age]), jnp.stack([healthy, mask])
+    )
+    probed = interval(metrics.r2, read, jnp.broadcast_to(age, read.shape), where)
+    intervals = {
+        "accuracy": interval(metrics.accuracy, score, infarction, mask),
+        "roc_auc": interval(metrics.roc_auc, score, infarction, mask),
+        "score_age_pearson_healthy": _row(correlations, 0),
+        "age_pearson": _row(correlations, 1),
     }
+    intervals |= {_probe_metric(name, "r2"): _row(probed, number) for number, name in enumerate(names)}
     return Evaluation(values, intervals, predictions)
+
+
+def _probe_metric(name: str, metric: str) -> str:
+    """`ridge_healthy`, `r2` -> `probe_ridge_r2_healthy`."""
+    probe, *group = name.split("_")
+    return "_".join(["probe", probe, metric, *group])
+
+
+def _row(intervals: metrics.Interval, number: int) -> metrics.Interval:
+    return jax.tree.map(lambda leaf: leaf[number], intervals)

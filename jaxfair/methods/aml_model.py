@@ -115,7 +115,7 @@ def represent_batch(setting: Setting, variables: Mapping, data: Mapping, batch: 
 def disease_loss(setting: Setting, variables, representation, scale: Scale, data, batch: Batches) -> jax.Array:
     """Class-weighted cross-entropy, the mean over the batch."""
     logits = setting.network.apply(variables, representation, method="disease")
-    each = losses.weighted_cross_entropy(logits, data["infarction"][batch.indices], scale.class_weights)
+    each = losses.weighted_cross_entropy(logits, data["infarction"][batch.indices], scale.class_weights, batch.mask)
     return losses.masked_mean(each, batch.mask)
 
 

@@ -111,7 +111,8 @@ def sweep(
         if number < position.stage:
             continue
         if runs is None:
-            runs = _on_all(functools.partial(_begin, stage), (members, previous), data, placement, len(members.key))
+            program = jax.jit(over_members(functools.partial(_begin, stage), placement))
+            runs = _on_all(program, (members, previous), data, placement, len(members.key))
         epoch = position.epoch if number == position.stage else 0
         length = -(-stage.num_epochs // segments)
         programs = {}
@@ -149,7 +150,8 @@ def over_all(
     """`function(*each, *shared)` for every member, placed as a sweep is: predictions, probes, anything.
 
     Args:
-      function: Of one member's part of `each`, and of `shared`.
+      function: Of one member's part of `each`, and of `shared`. Give the same function again, not a new lambda, and
+        its program is compiled only once.
       each: A tuple of pytrees with a leading member axis.
       shared: A tuple of pytrees that every member sees.
       placement: Devices and width.
@@ -162,9 +164,7 @@ def over_all(
     placement = placement or default_placement()
     num_members = len(jax.tree.leaves(each)[0])
     spread = put(shared, placement, split=False)
-    return _on_all(
-        lambda each, shared: function(*each, *shared), each, spread, placement, num_members, places, on_group
-    )
+    return _on_all(_applied(function, placement), each, spread, placement, num_members, places, on_group)
 
 
 def _begin(stage, each, data):
@@ -172,9 +172,14 @@ def _begin(stage, each, data):
     return begin(stage, member, previous, data)
 
 
-def _on_all(function, each, shared, placement, num_members, places=None, on_group=None):
+@functools.lru_cache(maxsize=32)
+def _applied(function, placement):
+    """One program per function, so that judging many sweeps by the same function compiles it once."""
+    return jax.jit(over_members(lambda each, shared: function(*each, *shared), placement))
+
+
+def _on_all(program, each, shared, placement, num_members, places=None, on_group=None):
     capacity = capacity_for(places or num_members, num_members, placement)
-    program = jax.jit(over_members(function, placement))
     stacked = None
     for start in range(0, num_members, capacity):
         group = np.arange(start, min(start + capacity, num_members))
