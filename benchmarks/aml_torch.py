@@ -1,0 +1,127 @@
+"""The age study's network and its first stage in PyTorch, written as its users write it: eager, one member at a time."""
+
+import multiprocessing
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def network(channels: Sequence[int] = (32, 64), kernel_size: int = 5, representation: int = 64) -> nn.Module:
+    """Backbone and disease head with the default sizes of `jaxfair.models.ecg_cnn.EcgCnnConfig`."""
+    blocks, before, length = [], 12, 58
+    for features in channels:
+        convolution = nn.Conv1d(before, features, kernel_size, padding=kernel_size // 2)
+        blocks += [convolution, nn.ReLU(), nn.BatchNorm1d(features), nn.MaxPool1d(2)]
+        before, length = features, length // 2
+    dense = [nn.Flatten(), nn.Linear(before * length, representation), nn.ReLU()]
+    head = [nn.Linear(representation, representation // 2), nn.ReLU(), nn.Linear(representation // 2, 2)]
+    return nn.Sequential(*blocks, *dense, *head)
+
+
+def train(
+    inputs: torch.Tensor, labels: torch.Tensor, seed: int, steps: int, batch_size: int, learning_rate: float
+) -> float:
+    """One member's steps of class-weighted cross-entropy and plain SGD.
+
+    Args:
+      inputs: `[example, lead, time]`, PyTorch's own order.
+      labels: `[example]` int.
+      seed: Of the weights and of the order.
+      steps: How many.
+      batch_size: Examples in a batch.
+      learning_rate: Of plain SGD.
+
+    Returns:
+      The last loss.
+    """
+    torch.manual_seed(seed)
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
+    count = torch.bincount(labels, minlength=2)
+    loss_of = nn.CrossEntropyLoss(weight=len(labels) / (2 * count))
+    order = torch.randperm(len(inputs))
+    for step in range(steps):
+        indices = order[step * batch_size % len(order) :][:batch_size]
+        optimizer.zero_grad()
+        loss = loss_of(model(inputs[indices]), labels[indices])
+        loss.backward()
+        optimizer.step()
+    return float(loss.detach())
+
+
+def _turns(threads, inputs, labels, members, arguments, start, spans):
+    """A process's members one after another; waits for the other processes once it is warm."""
+    torch.set_num_threads(threads)
+    inputs = torch.from_numpy(np.ascontiguousarray(inputs.transpose(0, 2, 1)))
+    labels = torch.from_numpy(labels).long()
+    train(inputs, labels, 0, 10, *arguments[1:])
+    start.wait()
+    begun = time.monotonic()
+    for seed in members:
+        if not np.isfinite(train(inputs, labels, seed, *arguments)):
+            raise FloatingPointError(f"member {seed}: the loss is not finite.")
+    spans.put((begun, time.monotonic()))
+
+
+def seconds(
+    processes: int,
+    threads: int,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    num_members: int,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+) -> float:
+    """Wall time in which `processes` processes of `threads` threads train all members, without starting up.
+
+    Args:
+      processes: How many share the members.
+      threads: PyTorch's threads in each.
+      inputs: `[example, time, lead]` float32.
+      labels: `[example]` int.
+      num_members: Members in all.
+      steps: Steps of each.
+      batch_size: Examples in a batch.
+      learning_rate: Of plain SGD.
+    """
+    context = multiprocessing.get_context("spawn")
+    start, spans = context.Barrier(processes), context.SimpleQueue()
+    workers = [
+        context.Process(
+            target=_turns,
+            args=(
+                threads,
+                inputs,
+                labels,
+                range(number, num_members, processes),
+                (steps, batch_size, learning_rate),
+                start,
+                spans,
+            ),
+        )
+        for number in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode:
+            raise RuntimeError(f"a PyTorch process ended with exit code {worker.exitcode}.")
+    begun, ended = zip(*(spans.get() for _ in workers), strict=True)
+    return max(ended) - min(begun)
+
+
+def matmul_rate(threads: int, size: int = 1024, repeats: int = 30) -> float:
+    """float32 matmul, FLOP a second, the best of some."""
+    torch.set_num_threads(threads)
+    left = torch.ones(size, size)
+    best = float("inf")
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        left @ left
+        best = min(best, time.perf_counter() - begun)
+    return 2 * size**3 / best
