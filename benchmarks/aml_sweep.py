@@ -5,9 +5,10 @@
 
 Everything is measured in one run, turn by turn, and the least of the turns counts: other load on the machine can
 only add time. Ours is the study's own stage on the study's own engine, with its masks, class weights, batch order and
-running statistics. PyTorch is installed by the extra `bench`.
+running statistics. The extra `bench` installs PyTorch.
 """
 
+import itertools
 import os
 import time
 
@@ -17,7 +18,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 from jaxfair import sweeps
 from jaxfair.methods import aml
@@ -31,25 +32,29 @@ _MEMBERS = flags.DEFINE_integer("members", 40, "Members of the sweep.")
 _STEPS = flags.DEFINE_integer("steps", 100, "Steps of each member.")
 _TURNS = flags.DEFINE_integer("turns", 5, "How often everything is measured.")
 _WIDTH = flags.DEFINE_integer("width", 1, "Members that advance together on a device.")
-_PYTORCH = flags.DEFINE_bool("pytorch", True, "Measure PyTorch too.")
+_PYTORCH_MEMBERS = flags.DEFINE_integer(
+    "pytorch_members",
+    8,
+    "Members that PyTorch trains in a turn, 0 for none. It takes them one by one, so few tell all.",
+)
 
 EXAMPLES, TIME, LEADS, BATCH = 5600, 58, 12, 32
 RATE = 1e-4
 
 
-def step_flops(config: EcgCnnConfig = EcgCnnConfig(), batch: int = BATCH) -> int:
+def step_flops() -> int:
     """FLOP that one step of stage 1 cannot do without: the matrix products alone, two a multiply-add.
 
     A layer has a forward product, one for the gradient of its weights, and one for the gradient of its inputs; the
     first layer's inputs need none.
     """
-    length, channels, forward = TIME, LEADS, []
+    config, length, channels, forward = EcgCnnConfig(), TIME, LEADS, []
     for features in config.channels:
         forward.append(length * config.kernel_size * channels * features)
         length, channels = length // 2, features
     widths = (length * channels, config.representation, config.disease_hidden, config.num_classes)
-    forward += [before * after for before, after in zip(widths[:-1], widths[1:], strict=True)]
-    return 2 * batch * (3 * sum(forward) - forward[0])
+    forward += [before * after for before, after in itertools.pairwise(widths)]
+    return 2 * BATCH * (3 * sum(forward) - forward[0])
 
 
 def data_set() -> dict[str, np.ndarray]:
@@ -117,13 +122,12 @@ def _least(run, turns: int) -> float:
 
 def throughput() -> None:
     """Prints milliseconds a step and member of each contestant, their ratio, and the share of the peak."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    members, steps, data = _MEMBERS.value, _STEPS.value, data_set()
+    cores, members, steps, data = _cores(), _MEMBERS.value, _STEPS.value, data_set()
     if members % (jax.local_device_count() * _WIDTH.value):
         raise ValueError(f"--members={members} must be a multiple of {jax.local_device_count()} devices x --width.")
     compiled, arguments, _ = program(members, steps, _WIDTH.value, data)
     rivals = {}
-    if _PYTORCH.value:
+    if _PYTORCH_MEMBERS.value:
         from benchmarks import aml_torch
 
         rivals = {f"PyTorch, one process of {cores} threads": (1, cores)}
@@ -164,12 +168,14 @@ def compilation() -> None:
 
 
 def main(_) -> None:
-    if jax.default_backend() == "cpu":
-        print("Members share the cores: keep the machine otherwise idle.")
+    logging.set_verbosity(logging.ERROR)
     throughput() if _REPORT.value == "throughput" else compilation()
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 if __name__ == "__main__":
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", cores)
+    jax.config.update("jax_num_cpu_devices", _cores())
     app.run(main)

@@ -1,4 +1,4 @@
-"""The age study's network and its first stage in PyTorch, written as its users write it: eager, one member at a time."""
+"""The age study's network and its first stage in PyTorch, as its users write it: eager, one member at a time."""
 
 import multiprocessing
 import time
@@ -52,67 +52,57 @@ def train(
     return float(loss.detach())
 
 
-def _turns(threads, inputs, labels, members, arguments, start, spans):
-    """A process's members one after another; waits for the other processes once it is warm."""
+def _turns(threads, inputs, labels, seconds, arguments, start, counts):
+    """A process's members one after another until the time is over; waits for the other processes once warm."""
     torch.set_num_threads(threads)
     inputs = torch.from_numpy(np.ascontiguousarray(inputs.transpose(0, 2, 1)))
     labels = torch.from_numpy(labels).long()
-    train(inputs, labels, 0, 10, *arguments[1:])
+    steps, *rest = arguments
+    train(inputs, labels, 0, 10, *rest)
     start.wait()
-    begun = time.monotonic()
-    for seed in members:
-        if not np.isfinite(train(inputs, labels, seed, *arguments)):
-            raise FloatingPointError(f"member {seed}: the loss is not finite.")
-    spans.put((begun, time.monotonic()))
+    begun, members = time.perf_counter(), 0
+    while time.perf_counter() < begun + seconds:
+        if not np.isfinite(train(inputs, labels, members, *arguments)):
+            raise FloatingPointError(f"member {members}: the loss is not finite.")
+        members += 1
+    counts.put(members * steps / (time.perf_counter() - begun))
 
 
-def seconds(
+def step_seconds(
     processes: int,
     threads: int,
     inputs: np.ndarray,
     labels: np.ndarray,
-    num_members: int,
     steps: int,
     batch_size: int,
     learning_rate: float,
+    seconds: float = 4.0,
 ) -> float:
-    """Wall time in which `processes` processes of `threads` threads train all members, without starting up.
+    """Seconds a step and member when `processes` processes of `threads` threads train one member after another.
+
+    PyTorch takes the members one by one, so a few of them tell the time of all.
 
     Args:
       processes: How many share the members.
       threads: PyTorch's threads in each.
       inputs: `[example, time, lead]` float32.
       labels: `[example]` int.
-      num_members: Members in all.
-      steps: Steps of each.
+      steps: Steps of each member.
       batch_size: Examples in a batch.
       learning_rate: Of plain SGD.
+      seconds: For how long each process begins new members.
     """
     context = multiprocessing.get_context("spawn")
-    start, spans = context.Barrier(processes), context.SimpleQueue()
-    workers = [
-        context.Process(
-            target=_turns,
-            args=(
-                threads,
-                inputs,
-                labels,
-                range(number, num_members, processes),
-                (steps, batch_size, learning_rate),
-                start,
-                spans,
-            ),
-        )
-        for number in range(processes)
-    ]
+    start, counts = context.Barrier(processes), context.SimpleQueue()
+    arguments = (threads, inputs, labels, seconds, (steps, batch_size, learning_rate), start, counts)
+    workers = [context.Process(target=_turns, args=arguments, daemon=True) for _ in range(processes)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
         if worker.exitcode:
             raise RuntimeError(f"a PyTorch process ended with exit code {worker.exitcode}.")
-    begun, ended = zip(*(spans.get() for _ in workers), strict=True)
-    return max(ended) - min(begun)
+    return 1 / sum(counts.get() for _ in workers)
 
 
 def matmul_rate(threads: int, size: int = 1024, repeats: int = 30) -> float:
