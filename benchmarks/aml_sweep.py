@@ -32,11 +32,7 @@ _MEMBERS = flags.DEFINE_integer("members", 40, "Members of the sweep.")
 _STEPS = flags.DEFINE_integer("steps", 100, "Steps of each member.")
 _TURNS = flags.DEFINE_integer("turns", 5, "How often everything is measured.")
 _WIDTH = flags.DEFINE_integer("width", 1, "Members that advance together on a device.")
-_PYTORCH_MEMBERS = flags.DEFINE_integer(
-    "pytorch_members",
-    8,
-    "Members that PyTorch trains in a turn, 0 for none. It takes them one by one, so few tell all.",
-)
+_PYTORCH = flags.DEFINE_bool("pytorch", True, "Measure PyTorch too.")
 
 EXAMPLES, TIME, LEADS, BATCH = 5600, 58, 12, 32
 RATE = 1e-4
@@ -127,7 +123,7 @@ def throughput() -> None:
         raise ValueError(f"--members={members} must be a multiple of {jax.local_device_count()} devices x --width.")
     compiled, arguments, _ = program(members, steps, _WIDTH.value, data)
     rivals = {}
-    if _PYTORCH_MEMBERS.value:
+    if _PYTORCH.value:
         from benchmarks import aml_torch
 
         rivals = {f"PyTorch, one process of {cores} threads": (1, cores)}
@@ -136,14 +132,14 @@ def throughput() -> None:
     peaks, times = [], {"jaxfair": []} | {name: [] for name in rivals}
     for turn in range(_TURNS.value):
         peaks.append(matmul_rate())
-        times["jaxfair"].append(_least(lambda: compiled(*arguments), 1))
+        times["jaxfair"].append(_least(lambda: compiled(*arguments), 2) / members / steps)
         for name, (processes, threads) in rivals.items():
             peaks.append(aml_torch.matmul_rate(cores))
             times[name].append(
-                aml_torch.seconds(processes, threads, data["inputs"], data["infarction"], members, steps, BATCH, RATE)
+                aml_torch.step_seconds(processes, threads, data["inputs"], data["infarction"], steps, BATCH, RATE)
             )
         print(f"turn {turn + 1} of {_TURNS.value}", flush=True)
-    each = {name: min(seconds) / members / steps for name, seconds in times.items()}
+    each = {name: min(seconds) for name, seconds in times.items()}
     peak, flops = max(peaks), step_flops()
     print(f"\n{members} members x {steps} steps of {BATCH} examples; {cores} cores, {jax.local_device_count()} devices")
     print(f"matmul peak {peak / 1e9:.0f} GFLOP/s; a step is {flops / 1e6:.1f} MFLOP")
