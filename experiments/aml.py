@@ -62,7 +62,8 @@ def run(launched: launch.Launched) -> None:
         names.append(arm)
     if config.joint.alphas:
         setting = _setting(config, train, evaluate, config.joint.batch_size, dropout=config.joint.dropout)
-        rates = {"joint_learning_rate": [config.joint.learning_rate], "weight_decay": [config.joint.weight_decay]}
+        rates = {"joint_learning_rate": [config.joint.learning_rate]}
+        rates |= {name: [config.joint[name]] for name in ("weight_decay", "score_share")}
         grid = sweeps.product(
             sweeps.product(seed=range(config.seeds), fold=range(len(train))), alpha=config.joint.alphas, **rates
         )

@@ -61,6 +61,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.joint.weight_decay = 1e-3
     config.joint.dropout = 0.3
     config.joint.ramp_epochs = 10
+    config.joint.score_share = 0.05  # The weight of the score's own dependence on age, relative to alpha.
     config.joint.alphas = (0.0, 30.0)
 
     config.boosting_seeds = 5  # Boosting probes run on the host; members of the first seeds only.
