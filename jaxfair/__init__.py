@@ -9,7 +9,7 @@
     sweeps              many members in one compiled program: grids, devices, checkpoints, tables
     methods             published algorithms, as stages
 
-Each is imported by its own name (`from jaxfair import losses`); this file imports nothing. Nothing here opens a data file or
-reads a flag: raw data become arrays in `data_pipelines`, and whole studies run in `experiments`, both beside this
+Each is imported by its own name (`from jaxfair import losses`); this file imports nothing. Nothing here opens a data
+file or reads a flag: raw data become arrays in `data_pipelines`, and whole studies run in `experiments`, both beside this
 package in a checkout.
 """
