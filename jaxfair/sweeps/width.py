@@ -102,9 +102,10 @@ def _program(stage, members, data, devices) -> str:
 
 def _read(path) -> dict[str, int]:
     try:
-        return json.loads(pathlib.Path(path).read_text()) if path else {}
-    except (FileNotFoundError, json.JSONDecodeError):  # A lost memory only means measuring again.
-        return {}
+        known = json.loads(pathlib.Path(path).read_text()) if path else {}
+    except (FileNotFoundError, ValueError):  # Neither JSON nor text: a lost memory only means measuring again.
+        known = {}
+    return known if isinstance(known, dict) else {}
 
 
 def _write(path, known: dict[str, int]) -> None:
