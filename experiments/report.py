@@ -157,7 +157,7 @@ def write_report(
 
 def _facts(told: dict[str, Any]) -> list[str]:
     device = [f"{told.get('device_count', '?')} × {told['device_kind']}"] if "device_kind" in told else []
-    commit = [f"commit {str(told['git_commit'])[:12]}"] if told.get("git_commit") else []
+    commit = [f"commit {told['git_commit']}"] if told.get("git_commit") else []
     started = [f"started {told['started']}"] if told.get("started") else []
     return started + device + commit
 
