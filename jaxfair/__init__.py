@@ -10,6 +10,6 @@
     methods             published algorithms, as stages
 
 Each is imported by its own name (`from jaxfair import losses`); this file imports nothing. Nothing here opens a data
-file or reads a flag: raw data become arrays in `data_pipelines`, and whole studies run in `experiments`, both beside this
-package in a checkout.
+file or reads a flag: raw data become arrays in `data_pipelines`, and whole studies run in `experiments`, both beside
+this package in a checkout.
 """
