@@ -131,7 +131,8 @@ def main(study: str, run: Callable[[Launched], None], finished: Callable[[Launch
       finished: Called instead of `run` for a folder whose run is complete: prints its results.
     """
     file = pathlib.Path(__file__).parent / "configs" / f"{study}.py"  # Found from every current folder.
-    config = config_flags.DEFINE_config_file("config", str(file), "Configuration[:VARIANT].")
+    with _in_one_sentence(study):  # The overrides of the default variant's fields are looked at here already.
+        config = config_flags.DEFINE_config_file("config", str(file), "Configuration[:VARIANT].")
 
     def start(_):
         chosen = config.value
@@ -188,19 +189,29 @@ def write_json(path: pathlib.Path, content: Any) -> None:
 
 def _parse(study, argv):
     """absl's own parser, but any mistake in flags or configuration is one sentence."""
-    try:
+    with _in_one_sentence(study):
         rest = flags.FLAGS(argv)
         _ = flags.FLAGS.config.variant  # A file that could not be loaded says so only when it is looked into.
-    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
-        sys.exit(f"{study}: {_sentence(error)}")
     if len(rest) > 1:
         sys.exit(f"{study}: {rest[1]!r} is no flag; flags begin with --, as in --config.seeds=3 (--help lists all).")
     return rest
 
 
+@contextlib.contextmanager
+def _in_one_sentence(study):
+    try:
+        yield
+    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+        sys.exit(f"{study}: {_sentence(error)}")
+
+
 def _sentence(error):
     """A parser's complaint on one line; of a traceback that it quotes only the last line, which says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = str(error)
+    if isinstance(error, (AttributeError, KeyError)):  # Its text is the representation of another error's text.
+        text = text.strip("'").replace("\\'", "'").replace("\\n", ". ")
+        return f"the configuration has no field {text}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if any(line.startswith("Traceback") for line in lines):
         return lines[-1].partition(": ")[2] or lines[-1]
     return " ".join(lines)
