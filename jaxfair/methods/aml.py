@@ -24,6 +24,7 @@ from jaxfair.methods.aml_model import (
     predict,
     represent_batch,
     scale_of,
+    squared_error,
 )
 from jaxfair.metrics import accuracy, pearson, roc_auc
 from jaxfair.training import Stage, descent, selected
@@ -64,7 +65,9 @@ def age_head(setting: Setting, num_epochs: int = 200) -> Stage:
         return {"variables": previous["variables"], "scale": previous["scale"], "features": features}
 
     def loss(variables, state, member, data, batch, key, epoch):
-        value = age_loss(setting, variables, state["features"][batch.indices], state["scale"], data, batch)
+        # Padding points at any example: features that are NaN there would reach the kernel's gradient.
+        features = jnp.where(batch.mask[:, None], state["features"][batch.indices], 0)
+        value = age_loss(setting, variables, features, state["scale"], data, batch)
         return value, {"batch_stats": variables["batch_stats"]}
 
     return _descent(
@@ -131,7 +134,7 @@ def adversarial(
             if adversary == "ncov":
                 value += losses.negative_squared_covariance(predicted, age, mask)
             else:
-                value += losses.masked_mean((predicted - age) ** 2, mask)
+                value += squared_error(predicted, age, mask)
         if train_adversary:
             value += age_loss(setting, variables, jax.lax.stop_gradient(representation), state["scale"], data, batch)
         return value, statistics

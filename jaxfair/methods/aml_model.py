@@ -128,4 +128,9 @@ def age_pair(setting: Setting, variables, representation, scale: Scale, data, ba
 def age_loss(setting: Setting, variables, representation, scale: Scale, data, batch: Batches) -> jax.Array:
     """Mean squared error of age, in the unit that is trained on, squared."""
     predicted, age = age_pair(setting, variables, representation, scale, data, batch)
-    return losses.masked_mean((predicted - age) ** 2, batch.mask)
+    return squared_error(predicted, age, batch.mask)
+
+
+def squared_error(predicted: jax.Array, age: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean over the mask. What is NaN outside must be gone before it is squared, or it reaches the gradient."""
+    return losses.masked_mean(jnp.where(mask, predicted - age, 0) ** 2, mask)

@@ -1,0 +1,83 @@
+"""A few short beats with a label and an age, a tiny network, and each stage of the age study compiled once.
+
+An epoch is one batch that holds all training examples and some padding, so a stage of one epoch is one step of descent,
+to be compared with a formula. The first example is on neither side of the split, and padding points at it.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxfair import training
+from jaxfair.methods import aml
+from jaxfair.methods.aml_model import Setting, predict
+from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
+
+SIZE, BATCH = 44, 32
+TRAIN = (np.arange(SIZE) > 0) & (np.arange(SIZE) < 28)
+EVALUATE = np.arange(SIZE) >= 28
+NETWORK = EcgCnn(EcgCnnConfig(channels=(4, 4), kernel_size=3, representation=8, disease_hidden=4))
+# Stages as tests name them: how they are built.
+STAGES = {
+    "baseline": aml.baseline,
+    "age_head": aml.age_head,
+    "none": functools.partial(aml.adversarial, adversary="none"),
+    "reversed_mse": functools.partial(aml.adversarial, adversary="reversed_mse"),
+    "ncov": functools.partial(aml.adversarial, adversary="ncov"),
+    "ncov_trained": functools.partial(aml.adversarial, adversary="ncov", train_adversary=True),
+    "ncov_healthy": functools.partial(aml.adversarial, adversary="ncov", healthy_only=True),
+    "joint": functools.partial(aml.joint, ramp_epochs=3),
+}
+
+
+def setting(network=NETWORK, **changed) -> Setting:
+    arguments = {"num_batches": 1, "num_evaluated": int(EVALUATE.sum()), "batch_size": BATCH} | changed
+    return Setting(network, **arguments)
+
+
+def dataset() -> dict[str, np.ndarray]:
+    """One lead shows the infarction, another the age, and infarction is a disease of the old."""
+    rng = np.random.default_rng(0)
+    age = rng.uniform(20, 90, SIZE).round()
+    infarction = (age + 30 * rng.normal(size=SIZE) > 65).astype(np.float32)
+    inputs = rng.normal(size=(SIZE, 16, 3))
+    inputs[:, 4:8, 0] += 2 * infarction[:, None]
+    inputs[:, :, 1] += (age[:, None] - 55) / 20
+    return {"inputs": inputs.astype(np.float32), "infarction": infarction, "age": age.astype(np.float32)}
+
+
+def member(seed=0, **changed) -> training.Member:
+    rates = {"baseline_learning_rate": 0.05, "age_learning_rate": 1e-4, "adversarial_learning_rate": 0.02}
+    rates |= {"alpha": 0.0, "joint_learning_rate": 1e-2, "weight_decay": 0.1, "score_share": 0.5}
+    hyperparameters = {name: jnp.float32(value) for name, value in (rates | changed).items()}
+    return training.Member(jax.random.key(seed), hyperparameters, jnp.asarray(TRAIN), jnp.asarray(EVALUATE))
+
+
+@functools.cache
+def _program(name, num_epochs, standardize_age):
+    stage = STAGES[name](setting(standardize_age=standardize_age), num_epochs)
+
+    def run(member, previous, data):
+        return training.train([stage], member, data, previous)[1][stage.name]
+
+    return jax.jit(run)
+
+
+def run(name, member, previous, data, *, num_epochs=1, standardize_age=False) -> training.Run:
+    """A stage of one member, in NumPy; `previous` is the state before."""
+    if previous is not None:
+        previous = {part: previous[part] for part in ("variables", "scale")}
+    return jax.tree.map(np.asarray, _program(name, num_epochs, standardize_age)(member, previous, data))
+
+
+def predictions(variables, data, **chunk):
+    """What a model says of every example, in NumPy."""
+    program = jax.jit(lambda variables, data: predict(setting(), variables, data, jnp.asarray(TRAIN), **chunk))
+    return jax.tree.map(np.asarray, program(variables, data))
+
+
+def equal(a, b) -> bool:
+    """Whether two pytrees are equal in every bit."""
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
