@@ -29,7 +29,7 @@ METHODS: Mapping[str, Style] = {
     "ncov_trained_adversary": Style("NCOV, adversary trained along", "#56B4E9", "^", "no_adversary"),
     "ncov_healthy": Style("NCOV, healthy only", "#E69F00", "v", "no_adversary"),
     "joint_control": Style("Joint, no age term", "#8C6D1F", "P"),
-    "joint_hsic": Style("Joint, HSIC", "#CC79A7", "*", "joint_control", 30.0),
+    "joint_hsic": Style("Joint, HSIC", "#CC79A7", "*", "joint_control", 10.0),
     "logistic_regression": Style("Logistic regression", "#9a9a9a", "<"),
     "ridge": Style("Ridge", "#9a9a9a", ">"),
     "gradient_boosting": Style("Gradient boosting", "#9a9a9a", "h"),

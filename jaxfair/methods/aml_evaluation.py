@@ -94,13 +94,17 @@ def probe_ages(
 ) -> dict[str, jax.Array]:
     """Ages that fresh probes read from a frozen representation, `[example]` by probe.
 
-    `ridge` and `mlp` are fitted on all training examples; `ridge_healthy` and `mlp_healthy` on the healthy ones.
+    `ridge` and `mlp` are fitted on all training examples; `ridge_healthy` and `mlp_healthy` on the healthy ones. A
+    reading beyond the ages fitted on is taken back to them: a unit that is all but dead in training and alive in one
+    evaluated example would otherwise decide R2 alone.
     """
     fitted = {}
     for suffix, mask in (("", train), ("_healthy", train & (data["infarction"] == 0))):
         arguments = (representation, data["age"], subjects.fold, subjects.num_folds, mask)
-        fitted[f"ridge{suffix}"] = probes.ridge_probe(*arguments)
-        fitted[f"mlp{suffix}"] = probes.mlp_probe(key, *arguments)
+        read = {"ridge": probes.ridge_probe(*arguments), "mlp": probes.mlp_probe(key, *arguments)}
+        low = jnp.min(data["age"], where=mask, initial=jnp.inf)
+        high = jnp.max(data["age"], where=mask, initial=-jnp.inf)
+        fitted |= {f"{probe}{suffix}": jnp.clip(ages, low, high) for probe, ages in read.items()}
     return fitted
 
 
