@@ -189,10 +189,13 @@ def test_second_derivatives(strategy):
 
 def test_the_choice_by_shape_and_platform():
     for platform in ("cpu", "gpu", "tpu"):
-        assert choose_strategy((5, 12, 32), platform=platform) == "slices"
-        assert choose_strategy((1, 1, 64, 256), platform=platform) == "slices"
-    assert choose_strategy((3, 3, 64, 64), platform="cpu") == "canonical"
-    assert choose_strategy((3, 3, 64, 64), platform="gpu") == "reference"
+        assert choose_strategy((32, 58, 12), (5, 12, 32), platform=platform) == "slices"
+        assert choose_strategy((64, 56, 56, 64), (1, 1, 64, 256), platform=platform) == "slices"
+    large = (16, 32, 32, 64)
+    assert choose_strategy(large, (3, 3, 64, 64), platform="cpu") == "canonical"
+    assert choose_strategy(large, (3, 3, 8, 64), groups=8, platform="cpu") == "canonical"
+    assert choose_strategy(large, (3, 3, 1, 64), groups=64, platform="cpu") == "slices"
+    assert choose_strategy(large, (3, 3, 64, 64), platform="gpu") == "reference"
 
 
 def test_no_convolution_is_left_to_xla_where_slices_are_chosen():
