@@ -42,6 +42,8 @@ class Checkpoints:
     def __init__(self, directory: str | pathlib.Path, fingerprint: str):
         self._directory = pathlib.Path(directory).absolute()
         self._fingerprint = fingerprint
+        if self._directory.exists() and not self._directory.is_dir():  # Orbax would only notice when it saves.
+            raise CheckpointError(f"{self._directory}: is a file and cannot hold checkpoints; name a folder.")
         try:
             self._manager = ocp.CheckpointManager(
                 self._directory,
