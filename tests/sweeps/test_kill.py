@@ -1,0 +1,26 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import killed_sweep
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_a_sweep_killed_ten_times_ends_bit_by_bit_as_an_undisturbed_one(tmp_path):
+    command = [sys.executable, killed_sweep.__file__, str(tmp_path), "10"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    happened = json.loads(done.stdout.splitlines()[-1])
+    assert happened["kills"] == 10
+    assert happened["finished"] >= 1
+    assert happened["widths_unchanged"]
+    undisturbed = np.load(tmp_path / "undisturbed.npz", allow_pickle=False)
+    assert len(undisturbed.files) >= 7  # Weights, epochs, logs and epochs run of both stages, diverged, width.
+    for number in range(happened["finished"]):
+        killed = np.load(tmp_path / f"killed-{number}.npz", allow_pickle=False)
+        assert killed.files == undisturbed.files
+        for name in undisturbed.files:
+            np.testing.assert_array_equal(killed[name], undisturbed[name], err_msg=f"killed-{number}: {name}")
