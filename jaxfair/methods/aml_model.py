@@ -96,7 +96,10 @@ def judge(setting: Setting, variables: Mapping, representation: jax.Array, scale
     """What both heads say of a representation."""
     logits = setting.network.apply(variables, representation, method="disease")
     age = setting.network.apply(variables, representation, method="age") * scale.age_unit + scale.age_mean
-    return Predictions(jax.nn.softmax(logits)[..., 1], age, representation)
+    # XLA:CPU (jaxlib 0.10.2) fuses a ReLU behind a large product such that NaN becomes 0: the head of a diverged model
+    # would then say 0.5 of everyone.
+    lost = jnp.isnan(representation).any(-1)
+    return Predictions(jnp.where(lost, jnp.nan, jax.nn.softmax(logits)[..., 1]), age, representation)
 
 
 def represent_batch(setting: Setting, variables: Mapping, data: Mapping, batch: Batches, key=None):
