@@ -149,6 +149,7 @@ def main(study: str, run: Callable[[Launched], None], finished: Callable[[Launch
                     return
                 run(launched)
                 write_json(workdir / "finished.json", {"finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+                (workdir / "error.txt").unlink(missing_ok=True)  # Of a start before the one that got through.
                 finished(launched)
 
     try:
@@ -171,6 +172,8 @@ def explained(study: str, workdir: pathlib.Path) -> Iterator[None]:
                 f"the disk is full ({error.filename or workdir}); nothing half-written counts. Free some space and "
                 "start the same command again."
             )
+        elif isinstance(error, FileNotFoundError) and error.filename:
+            sentence = f"{error.filename} is missing."
         elif not isinstance(error, (ValueError, OSError, RuntimeError)):
             sentence = f"{type(error).__name__}: {sentence}"
         where = ""
