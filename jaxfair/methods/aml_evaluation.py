@@ -104,7 +104,11 @@ def probe_ages(
         read = {"ridge": probes.ridge_probe(*arguments), "mlp": probes.mlp_probe(key, *arguments)}
         low = jnp.min(data["age"], where=mask, initial=jnp.inf)
         high = jnp.max(data["age"], where=mask, initial=-jnp.inf)
-        fitted |= {f"{probe}{suffix}": jnp.clip(ages, low, high) for probe, ages in read.items()}
+        # Not `jnp.clip`: fused on a CPU it may turn NaN, the reading of a diverged member, into an age.
+        fitted |= {
+            f"{probe}{suffix}": jnp.where(ages < low, low, jnp.where(ages > high, high, ages))
+            for probe, ages in read.items()
+        }
     return fitted
 
 
