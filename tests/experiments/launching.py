@@ -1,0 +1,139 @@
+"""Starts the age study as a user does, on cohorts so small that little but compilation takes time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pandas as pd
+
+from data_pipelines.simulate import ecg
+
+ROOT = pathlib.Path(__file__).parents[2]
+SUBJECTS = 105
+TINY = [
+    f"--config.simulated_subjects={SUBJECTS}",
+    *(f"--config.{part}_epochs=2" for part in ("baseline", "age", "adversarial")),
+    "--config.bootstrap_resamples=10",
+    "--config.channels=(4, 4)",
+    "--config.representation=8",
+    "--config.disease_hidden=4",
+    "--config.joint.epochs=2",
+    "--config.joint.ramp_epochs=1",
+    "--config.joint.batch_size=32",
+]
+FEW_ARMS = ["--config.seeds=2", "--config.arms=('no_adversary', 'ncov')", "--config.boosting_seeds=1"]
+NO_JOINT = ["--config.joint.alphas=()", "--config.boosting_seeds=0"]
+
+# Imports once, then runs each case as `python -m experiments.aml` in a fork of its own: seconds less for each.
+_EACH_IN_A_FORK = """
+import json, os, runpy, sys
+import experiments.aml
+del sys.modules["experiments.aml"]
+codes = {}
+for name, arguments in json.load(sys.stdin).items():
+    child = os.fork()
+    if not child:
+        for stream, number in (("out", 1), ("err", 2)):
+            os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        sys.argv = ["aml", *arguments]
+        runpy.run_module("experiments.aml", run_name="__main__", alter_sys=True)
+        sys.exit(0)
+    codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(codes))
+"""
+
+
+def variant(name=""):
+    """The flag that chooses a variant."""
+    return f"--config={ROOT / 'experiments/configs/aml.py'}" + (f":{name}" if name else "")
+
+
+def environment(folder):
+    """A user's environment with its caches in `folder`, and one thread for OpenMP, whose waiting starves the rest."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XLA_", "JAX_", "PYTEST_"))}
+    return kept | {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "programs"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def start(folder, *arguments):
+    """`python -m experiments.aml` with `arguments`, to its end, in `folder`."""
+    command = [sys.executable, "-m", "experiments.aml", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=900
+    )
+
+
+def kill_when(folder, condition, *arguments):
+    """Starts the command and kills it (kill -9) once `condition()` holds; its return code."""
+    command = [sys.executable, "-m", "experiments.aml", *arguments]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=folder, env=environment(folder), **quiet) as process:
+        while process.poll() is None and not condition():
+            time.sleep(0.005)
+        process.kill()
+    return process.returncode
+
+
+def start_each(folder, cases):
+    """Starts every case (arguments by name): return codes, standard outputs and errors by name."""
+    done = subprocess.run(
+        [sys.executable, "-c", _EACH_IN_A_FORK],
+        input=json.dumps(cases),
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    codes = json.loads(done.stdout.splitlines()[-1])
+    read = {name: [(folder / f"{name}.{stream}").read_text() for stream in ("out", "err")] for name in codes}
+    return {name: (codes[name], *read[name]) for name in codes}
+
+
+@contextlib.contextmanager
+def first_only(folder, name):
+    """Whether this is the first process of the test run to come here; the others wait until it is through."""
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / f"{name}.done"
+        yield not done.exists()
+        done.touch()
+
+
+def shared_folder(tmp_path_factory):
+    """One folder for all workers of a test run, so that no program is compiled and no run started twice."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "launches"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def write_ptbxl(folder):
+    """The default variant's cohort as a PTB-XL folder, with two records more: an age of 300, and a cut `.dat`."""
+    ecg.write_ptbxl_folder(ecg.simulate(ecg.SimulationConfig(num_subjects=SUBJECTS), seed=0), folder)
+    path = folder / "ptbxl_database.csv"
+    table = pd.read_csv(path)
+    more = table[table["strat_fold"] == 1].head(2).copy()
+    for offset, column in ((50_000, "ecg_id"), (50_000.0, "patient_id")):
+        more[column] += offset
+    more.iloc[0, table.columns.get_loc("age")] = 300
+    cut = more.iloc[1]
+    more.iloc[1, table.columns.get_loc("filename_lr")] = "records100/cut_lr"
+    source = folder / cut["filename_lr"]
+    header = source.with_suffix(".hea").read_text().replace(source.name, "cut_lr")
+    (folder / "records100/cut_lr.hea").write_text(header)
+    (folder / "records100/cut_lr.dat").write_bytes(source.with_suffix(".dat").read_bytes()[:10_000])
+    pd.concat([table, more]).to_csv(path, index=False)
+    return int(more["ecg_id"].iloc[0]), int(cut["ecg_id"])
