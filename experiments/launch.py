@@ -221,7 +221,8 @@ def _sentence(error):
 
 
 def _prepare_process():
-    logging.set_verbosity(logging.ERROR)  # Orbax and TFDS tell their steps; a progress bar tells ours.
+    # Orbax and TFDS tell their steps, and errors that they raise besides; a progress bar and one sentence tell ours.
+    logging.set_verbosity(logging.FATAL)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_CPU_FLAGS}".strip()

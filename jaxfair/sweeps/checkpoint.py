@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxfair.training import Member, Stage
+
+_OVERHEAD = 2**20  # Bytes, generously: Orbax's metadata and the file system's blocks.
 
 
 class Position(NamedTuple):
@@ -84,6 +87,7 @@ class Checkpoints:
         """
         about = {"stage": position.stage, "epoch": position.epoch, "fingerprint": self._fingerprint}
         step = (self._manager.latest_step() or 0) + 1
+        self._check_space(step, arrays)
         arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))
         try:
             self._manager.save(step, args=arguments)
@@ -94,6 +98,17 @@ class Checkpoints:
                 f"{self._directory}: checkpoint {step} could not be written ({_first_line(error)}). Checkpoints before "
                 "it are complete: free some space and start the same command again to go on from there."
             ) from error
+
+    def _check_space(self, step: int, arrays: Any) -> None:
+        """Says so before a disk overflows: Orbax's threads would tell it in dozens of tracebacks."""
+        free = shutil.disk_usage(self._directory).free
+        needed = _OVERHEAD + sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(arrays))
+        if free < needed:
+            raise CheckpointError(
+                f"{self._directory}: checkpoint {step} could not be written (the disk is full: it needs up to "
+                f"{needed / 2**20:.1f} MB and {free / 2**20:.1f} MB are free). Checkpoints before it are complete: "
+                "free some space and start the same command again to go on from there."
+            )
 
     def _restore(self, step: int, **items: Any) -> Any:
         try:

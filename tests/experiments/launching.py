@@ -68,9 +68,7 @@ def environment(folder):
 def start(folder, *arguments):
     """`python -m experiments.aml` with `arguments`, to its end, in `folder`."""
     command = [sys.executable, "-m", "experiments.aml", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=900
-    )
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
 
 
 def kill_when(folder, condition, *arguments):
@@ -94,7 +92,6 @@ def start_each(folder, cases):
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     codes = json.loads(done.stdout.splitlines()[-1])

@@ -2,6 +2,7 @@ import os
 import pickle
 import re
 import shutil
+import types
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import regression
 import small_disk
 
 from jaxfair import sweeps
+from jaxfair.sweeps import checkpoint
 from jaxfair.sweeps.checkpoint import Checkpoints, Position, fingerprint
 
 DATA = regression.dataset()
@@ -141,7 +143,10 @@ def test_nothing_is_pickled(tmp_path, monkeypatch):
     assert_stands_at(saved(tmp_path / "sweep"), 3)
 
 
-def test_a_full_disk_leaves_the_checkpoints_before_it(tmp_path):
+@pytest.mark.parametrize("noticed", ["before", "while writing"])
+def test_a_full_disk_leaves_the_checkpoints_before_it(tmp_path, monkeypatch, noticed):
+    if noticed == "while writing":  # Somebody else takes the space after we looked.
+        monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=2**40))
     with small_disk.mounted(tmp_path / "disk", megabytes=4) as disk:
         folder = saved(disk.folder / "sweep")
         checkpoints = Checkpoints(folder, "mine")
@@ -150,6 +155,8 @@ def test_a_full_disk_leaves_the_checkpoints_before_it(tmp_path):
         with pytest.raises(sweeps.CheckpointError, match=sentence) as caught:
             checkpoints.save(Position(0, 4), arrays(4))
         assert "\n" not in str(caught.value)
+        if noticed == "before":
+            assert "the disk is full: it needs up to 1.0 MB and 0.0 MB are free" in str(caught.value)
         with pytest.raises(sweeps.CheckpointError, match=r"checkpoint \d could not be written"):
             saved(folder, [5])  # Also in a new process, whose first word to the disk fails.
         disk.free()
