@@ -3,7 +3,7 @@
 python -m experiments.aml --config=experiments/configs/aml.py:VARIANT [--config.FIELD=VALUE ...] [--workdir=DIR]
 
 VARIANT        what                                                     members  two CPU cores
-(none)         simulated cohort, quick                                  3 seeds  2 minutes
+(none)         simulated cohort, quick                                  3 seeds  under 3 minutes
 ptbxl          PTB-XL, the paper's settings                             5 seeds  see docs/results/aml.md
 ptbxl_40       the same                                                40 seeds
 ptbxl_adam     Adam, age standardised                                   5 seeds
@@ -67,7 +67,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.boosting_seeds = 5  # Boosting probes run on the host; members of the first seeds only.
     config.bootstrap_resamples = 1000
-    config.simulated_subjects = 1500
+    config.simulated_subjects = 1000
     config.confounding = 1.0  # Scales the planted dependence of infarction on age (simulated data only).
 
     if variant == "":
