@@ -12,30 +12,17 @@ import numpy as np
 from data_pipelines import ptbxl, splits
 from data_pipelines.cohort import Cohort
 from data_pipelines.simulate import ecg
-from experiments import aml_judge, aml_report, launch, results
+from experiments import aml_grids, aml_judge, aml_report, launch, results
 from jaxfair import sweeps, training
 from jaxfair.methods import aml
 from jaxfair.methods.aml_model import Setting
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
 
-# What distinguishes the third stages: their programs differ, so each is a sweep of its own.
-ARMS = {
-    "no_adversary": {"adversary": "none"},
-    "reversed_mse": {"adversary": "reversed_mse"},
-    "ncov": {"adversary": "ncov"},
-    "ncov_trained_adversary": {"adversary": "ncov", "train_adversary": True},
-    "ncov_healthy": {"adversary": "ncov", "healthy_only": True},
-}
-
 
 def run(launched: launch.Launched) -> None:
     """Runs the study, or what is left of it."""
     config, workdir = launched.config, launched.workdir
-    unknown = [arm for arm in config.arms if arm not in ARMS]
-    if unknown:
-        raise ValueError(f"--config.arms: {unknown[0]!r} is not one of {', '.join(ARMS)}.")
-    if config.seeds < 1:
-        raise ValueError(f"--config.seeds={config.seeds}: is the number of seeds, at least 1.")
+    aml_grids.check(config)
     with launched.timed("data"):
         cohort = load(config)
     train, evaluate = masks(config, cohort)
@@ -45,29 +32,23 @@ def run(launched: launch.Launched) -> None:
     parts.once("cohort", lambda: aml_judge.cohort_tables(cohort))
     sweep = functools.partial(_sweep, launched, study)
 
-    rates = {name: [config[name]] for name in ("baseline_learning_rate", "age_learning_rate")}
-    rates |= {"adversarial_learning_rate": [config.adversarial_learning_rate]}
-    base_grid = sweeps.product(sweeps.product(seed=range(config.seeds), fold=range(len(train))), **rates)
+    base_grid = aml_grids.baseline(config, len(train))
     stages = [aml.baseline(setting, config.baseline_epochs), aml.age_head(setting, config.age_epochs)]
     base = sweep("baseline", stages, base_grid)
     parts.once("baseline", lambda: study.judge(launched, base, "baseline"))
     names = ["cohort", "baseline"]
-    for arm in config.arms:
-        alphas = (0.0,) if arm == "no_adversary" else config.alphas
-        grid = sweeps.product(base_grid, alpha=alphas)
+    for adversary in aml_grids.adversaries(config):
+        grid, start = aml_grids.adversarial(config, base_grid, adversary)
         kept = {name: base.result.state[name] for name in ("variables", "scale")}
-        previous = jax.tree.map(functools.partial(np.repeat, repeats=len(alphas), axis=0), kept)
-        done = sweep(arm, [aml.adversarial(setting, config.adversarial_epochs, **ARMS[arm])], grid, previous)
-        parts.once(arm, functools.partial(study.judge, launched, done, arm))
-        names.append(arm)
+        previous = jax.tree.map(lambda leaf, start=start: leaf[start], kept)
+        stage = aml.adversarial(setting, config.adversarial_epochs, adversary=adversary)
+        done = sweep(adversary, [stage], grid, previous)
+        parts.once(adversary, functools.partial(study.judge, launched, done, "adversarial"))
+        names.append(adversary)
     if config.joint.alphas:
         setting = _setting(config, train, evaluate, config.joint.batch_size, dropout=config.joint.dropout)
-        rates = {"joint_learning_rate": [config.joint.learning_rate]}
-        rates |= {name: [config.joint[name]] for name in ("weight_decay", "score_share")}
-        grid = sweeps.product(
-            sweeps.product(seed=range(config.seeds), fold=range(len(train))), alpha=config.joint.alphas, **rates
-        )
-        done = sweep("joint", [aml.joint(setting, config.joint.epochs, ramp_epochs=config.joint.ramp_epochs)], grid)
+        stage = aml.joint(setting, config.joint.epochs, ramp_epochs=config.joint.ramp_epochs)
+        done = sweep("joint", [stage], aml_grids.joint(config, len(train)))
         parts.once("joint", lambda: study.judge(launched, done, "joint"))
         names.append("joint")
     with launched.timed("references"):
@@ -130,7 +111,7 @@ def _setting(config, train, evaluate, batch_size, dropout=0.0) -> Setting:
 
 
 def _sweep(launched, study, name, stages, grid, previous=None) -> aml_judge.Swept:
-    rates = [column for column in grid[0] if column not in ("seed", "fold")]
+    rates = [column for column in grid[0] if column not in ("seed", "fold", "method")]
     members = sweeps.make_members(grid, study.train, study.evaluate, rates)
     tune = functools.partial(sweeps.tune_width, stages[0], members, study.data, previous=previous)
     placement = launched.placement(lambda remember: tune(remember=remember))

@@ -60,25 +60,23 @@ class Study:
         subjects = aml_evaluation.Subjects(code, len(names), fold, NUM_PROBE_FOLDS)
         return cls(config, setting, cohort, data, subjects, train, evaluate)
 
-    def judge(self, launched, swept: Swept, method: str) -> dict[str, pd.DataFrame]:
-        """The tables of one sweep: members, results, intervals, predictions."""
+    def judge(self, launched, swept: Swept, stage: str) -> dict[str, pd.DataFrame]:
+        """The tables of a sweep that ended in `stage`: members, results, intervals, predictions."""
         num_members = len(swept.grid)
-        with launched.timed("probes"), launched.bar(f"{method}: probes", num_members) as bar:
+        with launched.timed("probes"), launched.bar(f"{stage}: probes", num_members) as bar:
             evaluation = self._evaluate(swept, bar)
             boosting = self._boosting(swept, evaluation.predictions.representation)
         members = sweeps.members_table(swept.result, swept.grid)
-        members["method"] = [self._method(method, row) for row in swept.grid]
         members["fold"] = self._folds(members)
         members["member"] += swept.first
         everything = functools.partial(results.long, "aml", members)
         values, intervals = evaluation.metrics | boosting, evaluation.intervals
-        stage = method if method in ("baseline", "joint") else "adversarial"
         ages = {name: value for name, value in values.items() if name.startswith(("age_", "predicted_age"))}
         rest = {name: value for name, value in values.items() if name not in ages}
-        if method == "joint":  # It has no age head.
+        if stage == "joint":  # It has no age head.
             intervals = {name: value for name, value in intervals.items() if name not in ages}
             tables = [everything(rest, stage=stage, split="evaluate")]
-        elif method == "baseline":
+        elif stage == "baseline":
             # The sweep holds two stages: the disease head and the probes are judged as baseline, the age head alone.
             age_members = members.assign(method="age_head")
             tables = [
@@ -124,6 +122,7 @@ class Study:
                 data,
                 self.subjects._replace(code=code, fold=fold),
                 num_resamples=self.config.bootstrap_resamples,
+                mlp_steps=self.config.mlp_probe_steps,
             )
 
         return one
@@ -152,11 +151,6 @@ class Study:
                 values[f"probe_boosting_r2{where}"][number] = metrics.r2(read, age, evaluate & kept)
                 values[f"probe_boosting_pearson{where}"][number] = metrics.pearson(read, age, evaluate & kept)
         return values
-
-    def _method(self, method, row):
-        if method != "joint":
-            return method
-        return "joint_control" if row["alpha"] == 0 else "joint_hsic"
 
     def _fold(self, fold):
         return fold + 1 if self.config.split == "folds" else pd.NA

@@ -30,7 +30,7 @@ from jaxfair.metrics import accuracy, pearson, roc_auc
 from jaxfair.training import Stage, descent, selected
 
 OPTIMIZERS = {"sgd": optax.sgd, "adam": optax.adam, "adamw": optax.adamw}
-ADVERSARIES = ("none", "reversed_mse", "ncov")
+ADVERSARIES = ("reversed_mse", "ncov")
 
 
 def baseline(setting: Setting, num_epochs: int = 100) -> Stage:
@@ -81,14 +81,7 @@ def age_head(setting: Setting, num_epochs: int = 200) -> Stage:
     )
 
 
-def adversarial(
-    setting: Setting,
-    num_epochs: int = 100,
-    *,
-    adversary: str = "ncov",
-    train_adversary: bool = False,
-    healthy_only: bool = False,
-) -> Stage:
+def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str = "ncov") -> Stage:
     """Stage 3 (Eq. 3): the backbone against the age head, through gradient reversal.
 
     The backbone descends on cross-entropy - alpha * adversarial loss; the disease head is frozen. Descending on
@@ -96,25 +89,26 @@ def adversarial(
     no minimum, so that arm may run away. Batch statistics of the backbone follow its training batches, as they must
     when its weights move.
 
-    Hyperparameters: `adversarial_learning_rate` (not published: stage 1's), `alpha` (the paper's 0.001; 0 is the
-    control with the same extra epochs), and `age_learning_rate` if the adversary is trained along.
+    Hyperparameters, so that one program trains all variants of an adversary:
+      adversarial_learning_rate: The backbone's (not published: stage 1's).
+      alpha: The paper's 0.001; 0 is the control with the same extra epochs, which has no adversary at all.
+      adversary_learning_rate: With which the age head follows the backbone by its own mean squared error. The paper
+        freezes it: 0.
+      healthy_only: 1 lets the adversarial loss count the healthy of the batch only, so that it does not fight the
+        dependence between infarction and age; 0 everyone, as in the paper.
 
     Args:
       setting: As in stages 1 and 2.
       num_epochs: The paper's 100.
-      adversary: `reversed_mse` or `ncov` (Section 2.5), or `none`: no adversarial term at all.
-      train_adversary: Lets the age head follow the backbone by its own mean squared error. The paper freezes it.
-      healthy_only: The adversarial loss counts healthy members of the batch only, so that it does not fight the
-        dependence between infarction and age.
+      adversary: `reversed_mse` or `ncov` (Section 2.5).
 
     Raises:
       ValueError: The adversary is none of these.
     """
     if adversary not in ADVERSARIES:
         raise ValueError(f"adversary must be one of {ADVERSARIES}, not {adversary!r}.")
-    rates = {"backbone": "adversarial_learning_rate"}
-    if train_adversary:
-        rates["age_head"] = "age_learning_rate"
+    against = losses.negative_squared_covariance if adversary == "ncov" else squared_error
+    rates = {"backbone": "adversarial_learning_rate", "age_head": "adversary_learning_rate"}
 
     def optimizer(member):
         rule = OPTIMIZERS[setting.optimizer]
@@ -124,20 +118,15 @@ def adversarial(
     def loss(variables, state, member, data, batch, key, epoch):
         representation, statistics = represent_batch(setting, variables, data, batch)
         value = disease_loss(setting, variables, representation, state["scale"], data, batch)
-        if adversary != "none":
-            mask = batch.mask
-            if healthy_only:
-                mask = mask & (data["infarction"][batch.indices] == 0)
-            head = jax.lax.stop_gradient(variables)
-            reversed_ = gradient_reversal.reverse_gradient(representation, member.hyperparameters["alpha"])
-            predicted, age = age_pair(setting, head, reversed_, state["scale"], data, batch)
-            if adversary == "ncov":
-                value += losses.negative_squared_covariance(predicted, age, mask)
-            else:
-                value += squared_error(predicted, age, mask)
-        if train_adversary:
-            value += age_loss(setting, variables, jax.lax.stop_gradient(representation), state["scale"], data, batch)
-        return value, statistics
+        counted = (data["infarction"][batch.indices] == 0) | (member.hyperparameters["healthy_only"] == 0)
+        head = jax.lax.stop_gradient(variables)
+        reversed_ = gradient_reversal.reverse_gradient(representation, member.hyperparameters["alpha"])
+        predicted, age = age_pair(setting, head, reversed_, state["scale"], data, batch)
+        value += against(predicted, age, batch.mask & counted)
+        # A frozen head learns from nobody: its own error is 0, and so is its gradient, whatever it says.
+        learns = batch._replace(mask=batch.mask & (member.hyperparameters["adversary_learning_rate"] > 0))
+        own = age_loss(setting, variables, jax.lax.stop_gradient(representation), state["scale"], data, learns)
+        return value + own, statistics
 
     return _descent(
         setting,

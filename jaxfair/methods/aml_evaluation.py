@@ -90,7 +90,7 @@ def age_prediction(predicted: jax.Array, age: jax.Array, mask: jax.Array) -> dic
 
 
 def probe_ages(
-    representation: jax.Array, data: Any, subjects: Subjects, train: jax.Array, key: jax.Array
+    representation: jax.Array, data: Any, subjects: Subjects, train: jax.Array, key: jax.Array, mlp_steps: int = 2000
 ) -> dict[str, jax.Array]:
     """Ages that fresh probes read from a frozen representation, `[example]` by probe.
 
@@ -98,18 +98,21 @@ def probe_ages(
     reading beyond the ages fitted on is taken back to them: a unit that is all but dead in training and alive in one
     evaluated example would otherwise decide R2 alone.
     """
-    fitted = {}
-    for suffix, mask in (("", train), ("_healthy", train & (data["infarction"] == 0))):
+
+    def read(mask):
         arguments = (representation, data["age"], subjects.fold, subjects.num_folds, mask)
-        read = {"ridge": probes.ridge_probe(*arguments), "mlp": probes.mlp_probe(key, *arguments)}
+        ages = {
+            "ridge": probes.ridge_probe(*arguments),
+            "mlp": probes.mlp_probe(key, *arguments, num_steps=mlp_steps),
+        }
         low = jnp.min(data["age"], where=mask, initial=jnp.inf)
         high = jnp.max(data["age"], where=mask, initial=-jnp.inf)
         # Not `jnp.clip`: fused on a CPU it may turn NaN, the reading of a diverged member, into an age.
-        fitted |= {
-            f"{probe}{suffix}": jnp.where(ages < low, low, jnp.where(ages > high, high, ages))
-            for probe, ages in read.items()
-        }
-    return fitted
+        return {name: jnp.where(age < low, low, jnp.where(age > high, high, age)) for name, age in ages.items()}
+
+    # One after the other by one program: compiling the probes takes longer than a small cohort's fit.
+    both = jax.lax.map(read, jnp.stack([train, train & (data["infarction"] == 0)]))
+    return {f"{name}{suffix}": both[name][row] for row, suffix in enumerate(("", "_healthy")) for name in both}
 
 
 def evaluate(
@@ -120,6 +123,7 @@ def evaluate(
     subjects: Subjects,
     *,
     num_resamples: int = 1000,
+    mlp_steps: int = 2000,
 ) -> Evaluation:
     """Judges a model of one member on its evaluation mask.
 
@@ -130,10 +134,11 @@ def evaluate(
       data: The data set (see `methods.aml`).
       subjects: Whose examples they are.
       num_resamples: Of the bootstrap.
+      mlp_steps: Of the MLP probe.
     """
     predictions = predict(setting, variables, data, member.train)
     key = jax.random.fold_in(member.key, 0x50B0E)
-    ages = probe_ages(predictions.representation, data, subjects, member.train, key)
+    ages = probe_ages(predictions.representation, data, subjects, member.train, key, mlp_steps)
     # Everything below concerns evaluated examples only; the bootstrap is five times cheaper without the others.
     indices, mask = selected(member.evaluate, setting.num_evaluated)
     infarction, age = data["infarction"][indices], data["age"][indices]

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxfair.models.product import product
+
 
 class Geometry(NamedTuple):
     """Where a convolution looks, one entry for each spatial axis. Hashable: it is static."""
@@ -49,36 +51,11 @@ def _slices(inputs: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arr
     patches = jnp.concatenate([shifted(tap) for tap in taps], axis=-1)
     if groups == 1:
         # One product of two matrices: XLA's fastest CPU kernel, and a batched one under vmap over members.
-        flat = _product(patches.reshape(-1, patches.shape[-1]), kernel.reshape(-1, features))
+        flat = product(patches.reshape(-1, patches.shape[-1]), kernel.reshape(-1, features))
         return flat.reshape(len(inputs), *space, features)
     patches = patches.reshape(-1, len(taps), groups, channels)
     matrices = kernel.reshape(len(taps), channels, groups, features // groups)
     return jnp.einsum("nkgi,kigo->ngo", patches, matrices).reshape(len(inputs), *space, features)
-
-
-@jax.custom_vjp
-def _product(patches: jax.Array, matrix: jax.Array) -> jax.Array:
-    """`patches @ matrix`, `[position, k] @ [k, feature]` with very many positions and few features."""
-    return patches @ matrix
-
-
-def _product_forward(patches, matrix):
-    return _product(patches, matrix), (patches, matrix)
-
-
-def _product_backward(residuals, cotangent):
-    patches, matrix = residuals
-    to_patches = cotangent @ matrix.T
-    if jax.default_backend() != "cpu":
-        return to_patches, patches.T @ cotangent
-    # XLA's CPU kernel for a product whose left factor is transposed reaches half the speed of the plain one (409
-    # against 224 us for [160, 928] @ [928, 64] on one core). So the narrow factor is transposed beforehand and the
-    # small result afterwards (255 us in all); without the barriers XLA folds both transposes into the product again.
-    narrow = lax.optimization_barrier(cotangent.T)
-    return to_patches, lax.optimization_barrier(narrow @ patches).T
-
-
-_product.defvjp(_product_forward, _product_backward)
 
 
 def _positions(window: Sequence[int]):

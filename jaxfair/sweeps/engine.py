@@ -2,6 +2,7 @@
 
 import functools
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -65,6 +66,7 @@ def sweep(
     placement: Placement | None = None,
     segments: int = 20,
     directory: str | os.PathLike | None = None,
+    seconds_between_saves: float = 10.0,
     on_segment: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Trains every member through `stages`; each ends as `training.train` would leave it.
@@ -81,6 +83,8 @@ def sweep(
       placement: Devices and width; by default all local devices, which on a CPU take one member at a time.
       segments: Into how many segments each stage is cut, at most.
       directory: Where checkpoints go. None means that nothing is saved.
+      seconds_between_saves: What a kill may cost, at most, beside the segment that runs: the state is saved after the
+        first segment that ends this long after the last save, and at the end.
       on_segment: Called with a `Progress` after every segment.
 
     Returns:
@@ -102,7 +106,7 @@ def sweep(
         position = checkpoints.position() or position
     data = put(data, placement, split=False)
 
-    runs = None
+    runs, saved = None, time.monotonic()
     if position != Position(0, 0):
         like = _saved_like(stages[: position.stage + 1], members, previous, data)
         runs, done = checkpoints.restore(like)
@@ -121,8 +125,10 @@ def sweep(
             stop = min(epoch + length, stage.num_epochs)
             _segment(stage, members, runs, running, data, placement, programs, epoch, stop)
             epoch, running = stop, _running(stage, runs)
-            if checkpoints:
+            last = number == len(stages) - 1 and (epoch == stage.num_epochs or not running.size)
+            if checkpoints and (last or time.monotonic() - saved >= seconds_between_saves):
                 checkpoints.save(Position(number, epoch), (runs, done))
+                saved = time.monotonic()
             if on_segment:
                 diverged = int(_holds_nan(runs.state).sum())
                 on_segment(Progress(stage.name, epoch, stage.num_epochs, running.size, diverged))

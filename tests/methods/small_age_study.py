@@ -23,12 +23,15 @@ NETWORK = EcgCnn(EcgCnnConfig(channels=(4, 4), kernel_size=3, representation=8, 
 STAGES = {
     "baseline": aml.baseline,
     "age_head": aml.age_head,
-    "none": functools.partial(aml.adversarial, adversary="none"),
     "reversed_mse": functools.partial(aml.adversarial, adversary="reversed_mse"),
     "ncov": functools.partial(aml.adversarial, adversary="ncov"),
-    "ncov_trained": functools.partial(aml.adversarial, adversary="ncov", train_adversary=True),
-    "ncov_healthy": functools.partial(aml.adversarial, adversary="ncov", healthy_only=True),
     "joint": functools.partial(aml.joint, ramp_epochs=3),
+}
+
+# Arms of a stage: the stage and the hyperparameters that make the arm.
+ARMS = {
+    "ncov_trained": ("ncov", {"adversary_learning_rate": 1e-4}),
+    "ncov_healthy": ("ncov", {"healthy_only": 1.0}),
 }
 
 
@@ -50,6 +53,7 @@ def dataset() -> dict[str, np.ndarray]:
 
 def member(seed=0, **changed) -> training.Member:
     rates = {"baseline_learning_rate": 0.05, "age_learning_rate": 1e-4, "adversarial_learning_rate": 0.02}
+    rates |= {"adversary_learning_rate": 0.0, "healthy_only": 0.0}
     rates |= {"alpha": 0.0, "joint_learning_rate": 1e-2, "weight_decay": 0.1, "score_share": 0.5}
     hyperparameters = {name: jnp.float32(value) for name, value in (rates | changed).items()}
     return training.Member(jax.random.key(seed), hyperparameters, jnp.asarray(TRAIN), jnp.asarray(EVALUATE))
@@ -66,7 +70,10 @@ def _program(name, num_epochs, standardize_age):
 
 
 def run(name, member, previous, data, *, num_epochs=1, standardize_age=False) -> training.Run:
-    """A stage of one member, in NumPy; `previous` is the state before."""
+    """A stage or arm of one member, in NumPy; `previous` is the state before."""
+    name, changed = ARMS.get(name, (name, {}))
+    changed = {rate: jnp.float32(value) for rate, value in changed.items()}
+    member = member._replace(hyperparameters=member.hyperparameters | changed)
     if previous is not None:
         previous = {part: previous[part] for part in ("variables", "scale")}
     return jax.tree.map(np.asarray, _program(name, num_epochs, standardize_age)(member, previous, data))

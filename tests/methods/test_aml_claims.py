@@ -109,7 +109,9 @@ def ncov(cohorts, base, judge):
     base_grid, _, result = base
     rows = [number for number, row in enumerate(base_grid) if row["fold"] == CONFOUNDED]
     alphas = (0.0, 1.0)
-    members = sweeps.make_members(sweeps.product([base_grid[row] for row in rows], alpha=alphas), train, evaluate)
+    frozen = {"adversary_learning_rate": [0.0], "healthy_only": [0.0]}
+    grid = sweeps.product([base_grid[row] for row in rows], alpha=alphas, **frozen)
+    members = sweeps.make_members(grid, train, evaluate)
     kept = {name: result.state[name] for name in ("variables", "scale")}
     previous = jax.tree.map(lambda leaf: np.repeat(leaf[rows], len(alphas), axis=0), kept)
     stage = aml.adversarial(setting(cohorts, 32), 20, adversary="ncov")

@@ -34,7 +34,7 @@ def attempt(folder: pathlib.Path, name: str) -> None:
     members = sweeps.make_members(grid, everyone, everyone)
     stages = regression.stages(EPOCHS)
     placement = sweeps.tune_width(stages[0], members, data, widths=(1, 3), remember=folder / "widths.json")
-    result = sweeps.sweep(stages, members, data, placement=placement, directory=folder / name)
+    result = sweeps.sweep(stages, members, data, placement=placement, directory=folder / name, seconds_between_saves=0)
     leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result)}
     with open(folder / f"{name}.part", "wb") as file:
         np.savez(file, width=placement.width, **leaves)

@@ -175,15 +175,15 @@ def test_a_sweep_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep", on_segment=stop)
+        sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0, on_segment=stop)
     newest = max((tmp_path / "sweep").iterdir(), key=lambda path: int(path.name))
     for path in (newest / "arrays").rglob("*"):
         if path.is_file():
             os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(sweeps.CheckpointError, match=f"checkpoint {newest.name} cannot be read"):
-        sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep")
+        sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0)
     shutil.rmtree(newest)
-    resumed = sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep")
+    resumed = sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0)
     jax.tree.map(np.testing.assert_array_equal, resumed, undisturbed)
     with pytest.raises(sweeps.CheckpointError, match="other stages, members, data or width"):
-        sweeps.sweep(stages, members(rate=0.02), DATA, directory=tmp_path / "sweep")
+        sweeps.sweep(stages, members(rate=0.02), DATA, directory=tmp_path / "sweep", seconds_between_saves=0)

@@ -1,0 +1,12 @@
+"""Keeps XLA on CPUs from computing a value anew in every operation that uses it."""
+
+import jax
+
+
+def computed_once(value: jax.Array) -> jax.Array:
+    """`value`, unchanged, which on a CPU is computed once and kept.
+
+    XLA takes element-wise chains into every consumer's loop, so that what three consumers need is computed three
+    times, by loops too long to be vectorised. GPUs gain from that fusion, so there this is nothing.
+    """
+    return jax.lax.optimization_barrier(value) if jax.default_backend() == "cpu" else value
