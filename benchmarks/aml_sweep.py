@@ -92,8 +92,12 @@ def program(num_members: int, steps: int, width: int, data: dict[str, np.ndarray
     return compiled, arguments, time.perf_counter() - begun
 
 
-def matmul_rate(size: int = 512, times: int = 20) -> float:
-    """float32 matmul of all XLA devices at once, FLOP a second."""
+def matmul_rate(seconds: float, size: int = 512, times: int = 20) -> tuple[float, float]:
+    """float32 matmul of all XLA devices at once, FLOP a second: kept up for some seconds, and the best burst.
+
+    A burst of 60 ms finds moments in which a shared machine is all ours and a clock that falls under load has not
+    fallen yet; what runs for seconds is to be compared with what is kept up for as long.
+    """
     placement = sweeps.Placement(tuple(jax.local_devices()), 1)
     count = len(placement.devices)
 
@@ -103,7 +107,14 @@ def matmul_rate(size: int = 512, times: int = 20) -> float:
     matrices = put(jnp.ones((count, size, size)), placement, split=True)
     filled = put(jnp.ones(count, bool), placement, split=True)
     run = jax.jit(over_members(chain, placement))
-    return count * times * 2 * size**3 / _least(lambda: run(filled, matrices, ()), 10)
+    jax.block_until_ready(run(filled, matrices, ()))
+    each, begun = [], time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
+        jax.block_until_ready(run(filled, matrices, ()))
+        each.append(time.perf_counter() - start)
+    flops = count * times * 2 * size**3
+    return len(each) * flops / (time.perf_counter() - begun), flops / min(each)
 
 
 def _least(run, turns: int) -> float:
@@ -131,21 +142,27 @@ def throughput() -> None:
             rivals[f"PyTorch, {cores} processes of one thread"] = (cores, 1)
     peaks, times = [], {"jaxfair": []} | {name: [] for name in rivals}
     for turn in range(_TURNS.value):
-        peaks.append(matmul_rate())
-        times["jaxfair"].append(_least(lambda: compiled(*arguments), 2) / members / steps)
+        ours = _least(lambda: compiled(*arguments), 2)
+        times["jaxfair"].append(ours / members / steps)
+        peaks.append(matmul_rate(ours))
         for name, (processes, threads) in rivals.items():
-            peaks.append(aml_torch.matmul_rate(cores))
+            peaks.append(aml_torch.matmul_rate(cores, ours))
             times[name].append(
                 aml_torch.step_seconds(processes, threads, data["inputs"], data["infarction"], steps, BATCH, RATE)
             )
         print(f"turn {turn + 1} of {_TURNS.value}", flush=True)
     each = {name: min(seconds) for name, seconds in times.items()}
-    peak, flops = max(peaks), step_flops()
+    (peak, burst), flops = np.max(peaks, axis=0), step_flops()
     print(f"\n{members} members x {steps} steps of {BATCH} examples; {cores} cores, {jax.local_device_count()} devices")
-    print(f"matmul peak {peak / 1e9:.0f} GFLOP/s; a step is {flops / 1e6:.1f} MFLOP")
+    print(
+        f"matmul peak {peak / 1e9:.0f} GFLOP/s kept up, {burst / 1e9:.0f} in a burst; a step is {flops / 1e6:.1f} MFLOP"
+    )
     for name, seconds in each.items():
         share = flops / seconds / peak
-        print(f"{name:36s} {seconds * 1e3:7.3f} ms a step and member {share:6.1%} of the peak")
+        print(
+            f"{name:36s} {seconds * 1e3:7.3f} ms a step and member {share:6.1%} of the peak kept up, "
+            f"{share * peak / burst:.1%} of the burst"
+        )
     if rivals:
         best = min(rivals, key=each.get)
         print(f"jaxfair is {each[best] / each['jaxfair']:.2f} times as fast as {best}.")

@@ -105,13 +105,15 @@ def step_seconds(
     return 1 / sum(counts.get() for _ in workers)
 
 
-def matmul_rate(threads: int, size: int = 1024, repeats: int = 30) -> float:
-    """float32 matmul, FLOP a second, the best of some."""
+def matmul_rate(threads: int, seconds: float, size: int = 1024) -> tuple[float, float]:
+    """float32 matmul, FLOP a second: kept up for some seconds, and the best single product within them."""
     torch.set_num_threads(threads)
     left = torch.ones(size, size)
-    best = float("inf")
-    for _ in range(repeats):
-        begun = time.perf_counter()
+    left @ left
+    each, begun = [], time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        start = time.perf_counter()
         left @ left
-        best = min(best, time.perf_counter() - begun)
-    return 2 * size**3 / best
+        each.append(time.perf_counter() - start)
+    flops = 2 * size**3
+    return len(each) * flops / (time.perf_counter() - begun), flops / min(each)

@@ -1,5 +1,7 @@
 """Batch normalisation that knows which examples of a batch exist."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -60,17 +62,18 @@ class BatchNorm(nn.Module):
 
 def _batch_statistics(inputs, mask, otherwise_mean, otherwise_variance):
     """Mean and variance of each channel over the entries that count."""
-    axes = tuple(range(inputs.ndim - 1))
-    count = positions = inputs.size // inputs.shape[-1]
     wide = inputs.astype(jnp.float32)
-    if mask is not None:
-        count = mask.sum() * (positions // mask.size)
-        wide = jnp.where(mask.reshape(*mask.shape, *(1,) * (inputs.ndim - mask.ndim)), wide, 0)
+    mask = jnp.ones(inputs.shape[:1], bool) if mask is None else mask
+    # Each example's own sums first: the mask then selects among a few numbers and not among all entries.
+    space = tuple(range(mask.ndim, inputs.ndim - 1))
+    count = mask.sum() * math.prod(inputs.shape[axis] for axis in space)
     counts = jnp.maximum(count, 1).astype(jnp.float32)
-    mean = wide.sum(axes) / counts
-    variance = jnp.maximum(jnp.square(wide).sum(axes) / counts - jnp.square(mean), 0)
-    if mask is None:
-        return mean, variance
+
+    def average(values):
+        return jnp.where(mask[..., None], values.sum(space), 0).sum(tuple(range(mask.ndim))) / counts
+
+    mean = average(wide)
+    variance = jnp.maximum(average(jnp.square(wide)) - jnp.square(mean), 0)
     return jnp.where(count > 0, mean, otherwise_mean), jnp.where(count > 0, variance, otherwise_variance)
 
 

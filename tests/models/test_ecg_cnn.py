@@ -120,7 +120,8 @@ def test_a_full_mask_is_no_mask(network):
     (with_mask, _), gradients = gradient(model, variables, beats(4), jnp.ones(4, bool))
     (without, _), expected = gradient(model, variables, beats(4))
     np.testing.assert_allclose(with_mask, without, rtol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), gradients, expected)
+    # Sums in another order: what rounding leaves is measured by a kernel's largest gradient, not by its smallest.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6 * np.abs(b).max()), gradients, expected)
 
 
 def test_an_empty_batch_keeps_the_state_and_gives_no_gradient(network):
