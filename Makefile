@@ -5,6 +5,9 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 WORKDIR ?= runs/aml
 
+# The fast tests leave out most of XLA's optimisation (tests/conftest.py), the others do not.
+as_users_run := --xla_cpu_multi_thread_eigen=false
+
 bin := $(VENV)/bin
 # Installed again when a requirement or the lock changes, and only then; an interrupted installation leaves no stamp.
 stamp := $(VENV)/.installed
@@ -18,12 +21,12 @@ test: $(stamp)
 	$(bin)/python -m pytest -q -n 2 -m "not slow and not real_data"
 
 test-slow: $(stamp)
-	$(bin)/python -m pytest -q -m "slow and not real_data"
+	XLA_FLAGS=$(as_users_run) $(bin)/python -m pytest -q -m "slow and not real_data"
 
 # JAXFAIR_DATA_DIR names the folder that holds the data sets (BUILD.md).
 test-real: $(stamp)
 	@test -n "$(JAXFAIR_DATA_DIR)" || { echo "Set JAXFAIR_DATA_DIR to the folder that holds ptb-xl/ (BUILD.md)."; exit 1; }
-	$(bin)/python -m pytest -q -m real_data
+	XLA_FLAGS=$(as_users_run) $(bin)/python -m pytest -q -m real_data
 
 lint: $(stamp)
 	$(bin)/ruff format --check .

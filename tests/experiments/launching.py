@@ -19,6 +19,7 @@ TINY = [
     f"--config.simulated_subjects={SUBJECTS}",
     *(f"--config.{part}_epochs=2" for part in ("baseline", "age", "adversarial")),
     "--config.bootstrap_resamples=10",
+    "--config.mlp_probe_steps=50",
     "--config.channels=(4, 4)",
     "--config.representation=8",
     "--config.disease_hidden=4",
@@ -59,6 +60,7 @@ def environment(folder):
     return kept | {
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
+        "XLA_FLAGS": os.environ["XLA_FLAGS"],  # See conftest.py.
         "XDG_CACHE_HOME": str(folder / "cache"),
         "JAX_COMPILATION_CACHE_DIR": str(folder / "programs"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

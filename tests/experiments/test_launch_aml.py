@@ -153,6 +153,7 @@ def test_killed_twice_and_out_of_disk_a_run_ends_as_an_undisturbed_one(default_r
         assert done.stdout.splitlines()[:-1] == default_run.with_suffix(".out").read_text().splitlines()[:-1]
 
 
+@pytest.mark.slow
 def test_ptbxl_adam_runs_on_a_folder_with_a_few_bad_records(folder, ptbxl, default_run):
     source, hidden, damaged = ptbxl
     arms = [*launching.FEW_ARMS, "--config.seeds=1", *launching.NO_JOINT]
