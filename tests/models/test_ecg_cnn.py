@@ -12,7 +12,6 @@ import pytest
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
 from jaxfair.models.heads import DenseHead
 from jaxfair.models.normalization import BatchNorm
-from jaxfair.models.pooling import max_pool
 
 # Compiling is nearly all that these tests do, and unoptimised code is compiled in half the time.
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -231,29 +230,6 @@ def test_batch_norm_of_a_constant_channel_is_finite():
     value, slope = quick_jit(jax.value_and_grad(total))(inputs)
     assert np.isfinite(value)
     assert np.isfinite(slope).all()
-
-
-def test_max_pool_values_and_gradient():
-    inputs = jnp.array([1.0, 5.0, 2.0, 2.0, 9.0]).reshape(1, 5, 1)
-    np.testing.assert_array_equal(max_pool(inputs, (2,))[0, :, 0], [5.0, 2.0])
-    slope = jax.grad(lambda x: (max_pool(x, (2,))[0, :, 0] * jnp.array([1.0, 10.0])).sum())(inputs)
-    np.testing.assert_array_equal(slope[0, :, 0], [0.0, 1.0, 10.0, 0.0, 0.0])  # The first of equals.
-    with_nan = jnp.array([jnp.nan, 5.0, 2.0, jnp.nan]).reshape(1, 4, 1)
-    assert jnp.isnan(max_pool(with_nan, (2,))).all()
-
-
-@pytest.mark.parametrize("window", [(2, 3), (1, 2), (7, 8)])
-def test_max_pool_equals_reduce_window(window):
-    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(2, 7, 8, 3)), jnp.float32)
-    both = (1, *window, 1)
-    expected = jax.lax.reduce_window(inputs, -jnp.inf, jax.lax.max, both, both, "VALID")
-    np.testing.assert_array_equal(max_pool(inputs, window), expected)
-
-
-@pytest.mark.parametrize("window", [(2, 2), (9,), (0,)])
-def test_max_pool_refuses_windows_that_do_not_fit(window):
-    with pytest.raises(ValueError, match="max_pool"):
-        max_pool(jnp.ones((1, 8, 2)), window)
 
 
 def test_dense_head_layers():
