@@ -68,7 +68,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.boosting_seeds = 5  # Boosting probes run on the host; members of the first seeds only.
     config.mlp_probe_steps = 2000
     config.bootstrap_resamples = 1000
-    config.simulated_subjects = 1000
+    config.simulated_subjects = 800
     config.confounding = 1.0  # Scales the planted dependence of infarction on age (simulated data only).
 
     if variant == "":
