@@ -18,6 +18,8 @@ from jaxfair.methods import aml
 from jaxfair.methods.aml_model import Setting, predict
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
 
+pytestmark = pytest.mark.slow
+
 CONFOUNDED, FAIR = 0, 1
 SEEDS = 3
 NUM_PROBE_FOLDS = 5
