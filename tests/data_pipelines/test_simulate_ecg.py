@@ -16,17 +16,6 @@ from data_pipelines import beats, ptbxl
 from data_pipelines.simulate import ecg
 
 QUIET = ecg.SimulationConfig(num_subjects=40, noise=0.0, faulty_electrodes=0.0)
-BIG = ecg.SimulationConfig(num_subjects=200_000)
-
-
-@pytest.fixture(scope="module")
-def records() -> ecg.SimulatedRecords:
-    return ecg.simulate(ecg.SimulationConfig(num_subjects=60, faulty_electrodes=0.3), 3)
-
-
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return ecg.draw_table(BIG, 5)
 
 
 @pytest.fixture(scope="module")

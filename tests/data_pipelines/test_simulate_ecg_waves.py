@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from data_pipelines import beats
@@ -11,17 +10,11 @@ from data_pipelines.simulate import ecg, ecg_waves
 
 LEAD = {name: number for number, name in enumerate(beats.LEADS)}
 QUIET = ecg.SimulationConfig(num_subjects=40, noise=0.0, faulty_electrodes=0.0)
-BIG = ecg.SimulationConfig(num_subjects=200_000)
 
 
 @pytest.fixture(scope="module")
 def records() -> ecg.SimulatedRecords:
     return ecg.simulate(ecg.SimulationConfig(num_subjects=60, faulty_electrodes=0.3), 3)
-
-
-@pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    return ecg.draw_table(BIG, 5)
 
 
 # The leads.
