@@ -12,7 +12,7 @@ import numpy as np
 from data_pipelines import ptbxl, splits
 from data_pipelines.cohort import Cohort
 from data_pipelines.simulate import ecg
-from experiments import aml_grids, aml_judge, aml_report, launch, results
+from experiments import aml_grids, aml_judge, aml_references, aml_report, launch, results
 from jaxfair import sweeps, training
 from jaxfair.methods import aml
 from jaxfair.methods.aml_model import Setting
@@ -51,9 +51,13 @@ def run(launched: launch.Launched) -> None:
         done = sweep("joint", [stage], aml_grids.joint(config, len(train)))
         parts.once("joint", lambda: study.judge(launched, done, "joint"))
         names.append("joint")
-    with launched.timed("references"):
-        parts.once("references", study.references)
-    parts.join([*names, "references"])
+    count = len(train) * aml_references.NUM_METHODS
+    with launched.timed("references"), launched.bar("references", count, "method") as bar:
+        for fold in range(len(train)):
+            names.append(f"references-{fold}")
+            parts.once(names[-1], functools.partial(study.references, fold, bar))
+            bar.update((fold + 1) * aml_references.NUM_METHODS - bar.n)  # Where they were there already.
+    parts.join(names)
     results.write_tensorboard(workdir)
     launched.write_environment()
     with launched.timed("report"):

@@ -65,7 +65,9 @@ class Study:
         num_members = len(swept.grid)
         with launched.timed("probes"), launched.bar(f"{stage}: probes", num_members) as bar:
             evaluation = self._evaluate(swept, bar)
-            boosting = self._boosting(swept, evaluation.predictions.representation)
+        boosted = [number for number, row in enumerate(swept.grid) if row["seed"] < self.config.boosting_seeds]
+        with launched.timed("boosting probes"), launched.bar(f"{stage}: boosting probes", len(boosted)) as bar:
+            boosting = self._boosting(swept, boosted, evaluation.predictions.representation, bar)
         members = sweeps.members_table(swept.result, swept.grid)
         members["fold"] = self._folds(members)
         members["member"] += swept.first
@@ -93,17 +95,18 @@ class Study:
             "predictions": self._predictions(evaluation.predictions, members, stage),
         }
 
-    def references(self) -> dict[str, pd.DataFrame]:
-        """Simple methods on the same beats and splits: results and predictions-free tables."""
+    def references(self, fold: int, bar) -> dict[str, pd.DataFrame]:
+        """Simple methods on the same beats and the split of one fold: a table of results."""
         tables = []
-        infarction, age = self.data["infarction"], self.data["age"]
-        for fold, (train, evaluate) in enumerate(zip(self.train, self.evaluate, strict=True)):
-            row = pd.DataFrame({"member": [pd.NA], "seed": [pd.NA], "fold": [self._fold(fold)]})
-            for method, score in aml_references.infarction_scores(self.data["inputs"], age, infarction, train).items():
-                values = aml_evaluation.detection(score, infarction, age, evaluate)
-                tables.append(self._reference(row, method, values))
-            for method, predicted in aml_references.predicted_ages(self.data["inputs"], age, train).items():
-                tables.append(self._reference(row, method, aml_evaluation.age_prediction(predicted, age, evaluate)))
+        infarction, age, beats_ = self.data["infarction"], self.data["age"], self.data["inputs"]
+        train, evaluate = self.train[fold], self.evaluate[fold]
+        row = pd.DataFrame({"member": [pd.NA], "seed": [pd.NA], "fold": [self._fold(fold)]})
+        for method, score in aml_references.infarction_scores(beats_, age, infarction, train):
+            tables.append(self._reference(row, method, aml_evaluation.detection(score, infarction, age, evaluate)))
+            bar.update()
+        for method, predicted in aml_references.predicted_ages(beats_, age, train):
+            tables.append(self._reference(row, method, aml_evaluation.age_prediction(predicted, age, evaluate)))
+            bar.update()
         return {"results": pd.concat(tables, ignore_index=True)}
 
     def _reference(self, row, method, values):
@@ -138,18 +141,18 @@ class Study:
             on_group=bar.update,
         )
 
-    def _boosting(self, swept, representation):
+    def _boosting(self, swept, boosted, representation, bar):
         names = [f"probe_boosting_{what}{where}" for what in ("r2", "pearson") for where in ("", "_healthy")]
         values = {name: np.full(len(swept.grid), np.nan) for name in names}
         healthy, age = self.data["infarction"] == 0, self.data["age"]
-        for number, row in enumerate(swept.grid):
-            if row["seed"] >= self.config.boosting_seeds:
-                continue
-            train, evaluate = self.train[row["fold"]], self.evaluate[row["fold"]]
+        for number in boosted:
+            fold = swept.grid[number]["fold"]
+            train, evaluate = self.train[fold], self.evaluate[fold]
             for where, kept in (("", np.ones_like(healthy)), ("_healthy", healthy)):
                 read = aml_references.boosting_probe(representation[number], age, train & kept)
                 values[f"probe_boosting_r2{where}"][number] = metrics.r2(read, age, evaluate & kept)
                 values[f"probe_boosting_pearson{where}"][number] = metrics.pearson(read, age, evaluate & kept)
+            bar.update()
         return values
 
     def _fold(self, fold):

@@ -1,5 +1,7 @@
 """What simple methods reach on the same beats, and boosting as a probe: scikit-learn, on the host."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -24,8 +26,13 @@ def boosting_probe(features: np.ndarray, attribute: np.ndarray, train: np.ndarra
     return model.fit(features[train], attribute[train]).predict(features)
 
 
-def infarction_scores(beats: np.ndarray, age: np.ndarray, infarction: np.ndarray, train: np.ndarray) -> dict:
-    """Probabilities of infarction, `[example]` by method: balanced logistic regression, boosting, and age alone.
+NUM_METHODS = 5  # That `infarction_scores` and `predicted_ages` yield together.
+
+
+def infarction_scores(
+    beats: np.ndarray, age: np.ndarray, infarction: np.ndarray, train: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Method by method its name and probabilities, `[example]`: balanced logistic regression, boosting, age alone.
 
     Args:
       beats: `[example, ...]`, flattened to one row an example.
@@ -43,14 +50,16 @@ def infarction_scores(beats: np.ndarray, age: np.ndarray, infarction: np.ndarray
         "gradient_boosting": (HistGradientBoostingClassifier(random_state=0), rows),
         "age_alone": (make_pipeline(StandardScaler(), logistic()), ages),
     }
-    return {name: model.fit(x[train], infarction[train]).predict_proba(x)[:, 1] for name, (model, x) in models.items()}
+    for name, (model, x) in models.items():
+        yield name, model.fit(x[train], infarction[train]).predict_proba(x)[:, 1]
 
 
-def predicted_ages(beats: np.ndarray, age: np.ndarray, train: np.ndarray) -> dict:
-    """Ages, `[example]` by method: ridge regression (penalty by generalised cross-validation) and boosting."""
+def predicted_ages(beats: np.ndarray, age: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Method by method its name and ages, `[example]`: ridge (generalised cross-validation) and boosting."""
     rows = beats.reshape(len(beats), -1)
     models = {
         "ridge": make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11))),
         "gradient_boosting": HistGradientBoostingRegressor(random_state=0),
     }
-    return {name: model.fit(rows[train], age[train]).predict(rows) for name, model in models.items()}
+    for name, model in models.items():
+        yield name, model.fit(rows[train], age[train]).predict(rows)

@@ -252,7 +252,8 @@ def _training(run: Run, counts: pd.DataFrame) -> Section:
     n = curves.groupby("method")["member"].nunique()
     caption = (
         f"Training curves: mean over members (n = {span(n)}) and, on the evaluation split, a band of 1 SD. Where an "
-        "arm diverged, the frame is that of the others; the mean then goes on over those members that are left."
+        "arm diverged, the frame is that of the others; the mean then goes on over those members that are left. The "
+        "adversarial loss is cross-entropy plus the adversary's term, unscaled: alpha scales only its gradient."
     )
     return Section("Training", [Figure("training", caption, aml_curves.training_curves(curves, ended, titles))])
 

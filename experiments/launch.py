@@ -70,7 +70,11 @@ class Launched:
         with self.bar(f"{name}: {num_members} members", total, "epoch") as bar:
 
             def on_segment(progress):
-                bar.update(before[progress.stage] + progress.epoch - bar.n)
+                done = before[progress.stage] + progress.epoch
+                if progress.resumed:
+                    bar.initial = bar.n = done  # Of this process's time none went into these.
+                    bar.refresh()
+                bar.update(done - bar.n)
                 if progress.diverged:
                     bar.set_postfix_str(f"{progress.diverged} diverged")
 

@@ -1,6 +1,7 @@
 """Two CPU devices, so that every sweep in these tests is spread over devices; strict about silent mistakes."""
 
 import os
+import tempfile
 
 # Most of a test's time goes into compiling small programs, a third of it into optimising them. `make test-slow` and
 # `make test-real` set the flags of experiments/launch.py, so that they run what users run.
@@ -8,6 +9,15 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
+
+# What one worker has compiled, the other and later tests need not compile again.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    programs = tempfile.TemporaryDirectory(prefix="jaxfair-test-programs-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = programs.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+# Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jax
 import pytest

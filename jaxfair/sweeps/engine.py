@@ -24,7 +24,7 @@ from jaxfair.training import Member, Run, Stage, advance, begin
 
 
 class Progress(NamedTuple):
-    """Told to the caller after every segment.
+    """Told to the caller after every segment, and before the first of a resumed sweep.
 
     Attributes:
       stage: The stage's name.
@@ -32,6 +32,7 @@ class Progress(NamedTuple):
       num_epochs: Epochs the stage has.
       running: Members that go on.
       diverged: Members whose state holds a NaN.
+      resumed: Whether these epochs were done by an earlier process, so that their time says nothing.
     """
 
     stage: str
@@ -39,6 +40,7 @@ class Progress(NamedTuple):
     num_epochs: int
     running: int
     diverged: int
+    resumed: bool = False
 
 
 class Result(NamedTuple):
@@ -85,7 +87,7 @@ def sweep(
       directory: Where checkpoints go. None means that nothing is saved.
       seconds_between_saves: What a kill may cost, at most, beside the segment that runs: the state is saved after the
         first segment that ends this long after the last save, and at the end.
-      on_segment: Called with a `Progress` after every segment.
+      on_segment: Called with a `Progress` after every segment, and once where a checkpoint was found.
 
     Returns:
       Final states, logs and which members diverged.
@@ -121,6 +123,8 @@ def sweep(
         length = -(-stage.num_epochs // segments)
         programs = {}
         running = _running(stage, runs)
+        if on_segment and epoch:
+            on_segment(_progress(stage, epoch, runs, running, resumed=True))
         while epoch < stage.num_epochs and running.size:
             stop = min(epoch + length, stage.num_epochs)
             _segment(stage, members, runs, running, data, placement, programs, epoch, stop)
@@ -130,8 +134,7 @@ def sweep(
                 checkpoints.save(Position(number, epoch), (runs, done))
                 saved = time.monotonic()
             if on_segment:
-                diverged = int(_holds_nan(runs.state).sum())
-                on_segment(Progress(stage.name, epoch, stage.num_epochs, running.size, diverged))
+                on_segment(_progress(stage, epoch, runs, running))
         done[stage.name] = (runs.logs, runs.epochs_run)
         previous, final, runs = runs.state, runs.state, None
     if checkpoints:
@@ -215,6 +218,10 @@ def _segment(stage, members, runs, running, data, placement, programs, start, st
     filled, each = _placed(order, (members, runs), placement)
     bounds = put((jnp.int32(start), jnp.int32(stop)), placement, split=False)
     _write_back(runs, programs[placement.width](filled, each, (data, *bounds)), order)
+
+
+def _progress(stage, epoch, runs, running, resumed=False):
+    return Progress(stage.name, epoch, stage.num_epochs, running.size, int(_holds_nan(runs.state).sum()), resumed)
 
 
 def _placed(order, each, placement):

@@ -28,7 +28,7 @@ def spoiled(values):
 
 
 def test_infarction_is_found(cohort):
-    scores = aml_references.infarction_scores(*cohort, TRAIN)
+    scores = dict(aml_references.infarction_scores(*cohort, TRAIN))
     assert list(scores) == ["logistic_regression", "gradient_boosting", "age_alone"]
     infarction = cohort[2][~TRAIN]
     for name, score in scores.items():
@@ -42,7 +42,7 @@ def test_infarction_is_found(cohort):
 
 def test_age_is_found(cohort):
     beats, age, _ = cohort
-    ages = aml_references.predicted_ages(beats, age, TRAIN)
+    ages = dict(aml_references.predicted_ages(beats, age, TRAIN))
     assert list(ages) == ["ridge", "gradient_boosting"]
     for name, predicted in ages.items():
         assert predicted.shape == (SIZE,)
@@ -51,12 +51,13 @@ def test_age_is_found(cohort):
 
 def test_labels_and_ages_outside_the_training_mask_are_never_seen(cohort):
     beats, age, infarction = cohort
-    scores = aml_references.infarction_scores(beats, age, infarction, TRAIN)
-    for name, score in aml_references.infarction_scores(beats, age, spoiled(infarction), TRAIN).items():
+    scores = dict(aml_references.infarction_scores(beats, age, infarction, TRAIN))
+    for name, score in aml_references.infarction_scores(beats, age, spoiled(infarction), TRAIN):
         np.testing.assert_array_equal(score, scores[name], err_msg=name)
-    ages = aml_references.predicted_ages(beats, age, TRAIN)
-    for name, predicted in aml_references.predicted_ages(beats, spoiled(age), TRAIN).items():
+    ages = dict(aml_references.predicted_ages(beats, age, TRAIN))
+    for name, predicted in aml_references.predicted_ages(beats, spoiled(age), TRAIN):
         np.testing.assert_array_equal(predicted, ages[name], err_msg=name)
+    assert len(scores) + len(ages) == aml_references.NUM_METHODS
     rows = beats.reshape(SIZE, -1)
     read = aml_references.boosting_probe(rows, age, TRAIN)
     np.testing.assert_array_equal(aml_references.boosting_probe(rows, spoiled(age), TRAIN), read)
