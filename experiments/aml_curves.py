@@ -63,7 +63,10 @@ def _curves(axes: Axes, rows: pd.DataFrame, diverged: set) -> None:
         axes.plot(line["epoch"], line["mean"], color=style(method).color, ls=SPLITS.get(split, ":"), zorder=2)
         if split == "evaluate":
             axes.fill_between(line["epoch"], low, high, color=style(method).color, alpha=0.15, linewidth=0)
-        (held.append if method not in unstable else outside.setdefault(method, []).append)((low.min(), high.max()))
+        if method in unstable:  # Its mean alone: no accuracy was ever above 1.
+            outside.setdefault(method, []).extend([line["mean"].min(), line["mean"].max()])
+        else:
+            held.append((low.min(), high.max()))
     for member, method in diverged:
         own = rows[(rows["member"] == member) & (rows["method"] == method) & (rows["split"] == "evaluate")]
         own = own[np.isfinite(own["value"].to_numpy(dtype=float))].sort_values("epoch")
@@ -71,13 +74,13 @@ def _curves(axes: Axes, rows: pd.DataFrame, diverged: set) -> None:
             axes.plot(own["epoch"].iloc[-1], own["value"].iloc[-1], "x", color="#a63a1c", markersize=5, zorder=3)
     frame = np.array([pair for pair in held if np.all(np.isfinite(pair))])
     if len(frame) and outside:
-        low, high = frame.min(), frame.max()
-        margin = 0.35 * max(high - low, 1e-3)
-        axes.set_ylim(low - margin, high + margin)
-        for method, pairs in outside.items():
-            extremes = [value for pair in pairs for value in pair if not low - margin <= value <= high + margin]
-            if np.isfinite(extremes).any():
-                farthest = max((value for value in extremes if np.isfinite(value)), key=abs)
+        margin = 0.35 * max(frame.max() - frame.min(), 1e-3)
+        low, high = frame.min() - margin, frame.max() + margin
+        axes.set_ylim(low, high)
+        for method, values in outside.items():
+            beyond = [value for value in values if np.isfinite(value) and not low <= value <= high]
+            if beyond:
+                farthest = max(beyond, key=lambda value: max(low - value, value - high))
                 text = f"{style(method).label} to {number(farthest)}"
                 axes.text(0.97, 0.9, text, transform=axes.transAxes, ha="right", fontsize=7, color="#a63a1c")
 
