@@ -51,6 +51,9 @@ def readers(values: pd.DataFrame, arms: Sequence[str]) -> Figure:
                 axes.axhspan(line - 0.5, line + 0.5, color="#f6f7f9", zorder=-2, linewidth=0)
         axes.axvline(0, color="#555c68", linewidth=0.8)
         axes.set(title=title, xlabel="correlation with the true age", ylim=(len(arms) - 0.5, -0.5))
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -1), min(high, 1))  # An interval of few members can leave what a correlation can be.
+        axes.locator_params(axis="x", nbins=6)
         axes.set_yticks(range(len(arms)), arms)
         axes.grid(visible=False, axis="y")
     handles = [
