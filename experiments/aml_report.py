@@ -181,9 +181,8 @@ def _front(values: pd.DataFrame) -> Section:
     n = rows.groupby(["method", "alpha"], dropna=False)["member"].nunique()
     how = "an arm's points are joined in the order of alpha" if swept else "one alpha an arm, so a point each"
     caption = (
-        f"ROC AUC against the age that a fresh probe reads: {how}; bars are 95 % intervals over "
-        f"{n.min() if n.min() == n.max() else f'{n.min()} to {n.max()}'} members. An arm far off is drawn on the "
-        "frame with its values."
+        f"ROC AUC against the age that a fresh probe reads: {how}; bars are 95 % intervals over members "
+        f"(n = {span(n)}). An arm far off is drawn on the frame with its values."
     )
     return Section(title, [Figure("front", caption, aml_curves.front(rows, x, y, titles))])
 
