@@ -68,7 +68,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.boosting_seeds = 5  # Boosting probes run on the host; members of the first seeds only.
     config.mlp_probe_steps = 2000
     config.bootstrap_resamples = 1000
-    config.simulated_subjects = 800
+    config.simulated_subjects = 700
     config.confounding = 1.0  # Scales the planted dependence of infarction on age (simulated data only).
 
     if variant == "":
@@ -80,7 +80,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.age_learning_rate = 3e-3
         config.alphas = (1.0,)
         config.joint.epochs, config.joint.batch_size, config.joint.ramp_epochs = 30, 128, 8
-        config.mlp_probe_steps = 500
+        config.mlp_probe_steps = 400
         config.bootstrap_resamples = 200
         config.boosting_seeds = 1
     elif variant == "ptbxl_40":
