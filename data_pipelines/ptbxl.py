@@ -4,9 +4,10 @@ import functools
 import os
 import pathlib
 
-from data_pipelines import ptbxl_builder, ptbxl_table
+from data_pipelines import ptbxl_builder, ptbxl_table, tfds_cache
 from data_pipelines.cohort import Cohort
 from data_pipelines.ptbxl_table import read_cohort_table
+from data_pipelines.tfds_cache import default_cache_dir
 
 __all__ = ["default_cache_dir", "load", "read_cohort_table"]
 
@@ -55,12 +56,7 @@ def load(
         processes=processes,
         progress=progress,
     )
-    cohort = ptbxl_builder.read_or_build(make_builder, folder)
+    cohort = tfds_cache.read_or_build(make_builder, ptbxl_builder.read, folder)
     total = len(cohort.dataset) + len(cohort.rejected)
     ptbxl_builder.check_damage(cohort.rejected, total, max_damaged, folder)
     return cohort
-
-
-def default_cache_dir() -> pathlib.Path:
-    """`jaxfair` in the user's cache folder: `$XDG_CACHE_HOME`, or `~/.cache` where that is not set."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "jaxfair"

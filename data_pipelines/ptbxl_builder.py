@@ -1,27 +1,18 @@
-"""The average beats of PTB-XL as a TensorFlow Datasets builder, so that the second start takes seconds.
+"""The average beats of PTB-XL as a TensorFlow Datasets builder, so that the second start takes seconds."""
 
-TensorFlow itself is not needed: the examples are stored as array records and read with `as_data_source`.
-"""
-
-import contextlib
 import dataclasses
 import functools
-import hashlib
-import io
 import os
 import pathlib
-import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import absl.logging
 import numpy as np
 import pandas as pd
 import scipy
 import tensorflow_datasets as tfds
 import wfdb
 
-from data_pipelines import beats, ptbxl_records, ptbxl_table, qrs
+from data_pipelines import beats, ptbxl_records, ptbxl_table, qrs, tfds_cache
 from data_pipelines.cohort import REJECTED_COLUMNS, STEP_COLUMNS, Cohort
 from data_pipelines.dataset import Dataset
 
@@ -151,11 +142,7 @@ def cache_name(folder: pathlib.Path, resolution: int, keep_lvh: bool) -> str:
     That is: the options, the table's contents, size and time of change of each record's two files (a repaired record
     must not stay rejected), the text of the pipeline's modules and the versions of the libraries below it.
     """
-    digest = hashlib.sha256()
-    for module in PIPELINE:
-        digest.update(pathlib.Path(module.__file__).read_bytes())
-    digest.update(pathlib.Path(__file__).read_bytes())
-    digest.update(repr([(library.__name__, library.__version__) for library in LIBRARIES]).encode())
+    digest = tfds_cache.code_digest([__file__, *(module.__file__ for module in PIPELINE)], LIBRARIES)
     digest.update((folder / "ptbxl_database.csv").read_bytes())
     table, _ = ptbxl_table.select_cohort(ptbxl_table.read_cohort_table(folder), keep_lvh)
     for name in table[FILENAME_COLUMNS[resolution]]:
@@ -166,47 +153,6 @@ def cache_name(folder: pathlib.Path, resolution: int, keep_lvh: bool) -> str:
             except OSError:
                 digest.update(f"{name}{extension} missing\n".encode())
     return f"{resolution}hz{'_lvh' if keep_lvh else ''}_{digest.hexdigest()[:20]}"
-
-
-def read_or_build(make_builder: Callable[[], PtbxlAverageBeats], folder: pathlib.Path) -> Cohort:
-    """The cohort from the builder's files, which are made if they are not there or cannot be read.
-
-    TFDS writes into a folder of another name and renames it when all is written: a build that was killed is never
-    found. Of two processes that build at the same time the first to finish wins, and the second uses its files.
-
-    Args:
-      make_builder: Gives a new builder, which looks at the disk when it is made.
-      folder: PTB-XL's folder.
-    """
-    with _quiet_tfds():
-        builder = make_builder()
-        if builder.data_path.exists():
-            try:
-                return read(builder)
-            except Exception as error:  # Whatever damaged files make their readers raise: they can be made again.
-                warnings.warn(f"{builder.data_dir} is made again: {error}", RuntimeWarning, stacklevel=2)
-                shutil.rmtree(builder.data_path)
-                builder = make_builder()
-        config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
-        try:
-            builder.download_and_prepare(download_config=config)
-        except OSError:
-            if not builder.data_path.exists():
-                raise
-        return read(make_builder())
-
-
-@contextlib.contextmanager
-def _quiet_tfds() -> Iterator[None]:
-    """Keeps TFDS from announcing a download that does not take place; warnings of our own pass."""
-    tfds.disable_progress_bar()  # Its bars count shards; ours counts records.
-    verbosity = absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        absl.logging.set_verbosity(verbosity)
 
 
 def read(builder: PtbxlAverageBeats) -> Cohort:
