@@ -104,3 +104,60 @@ def real_ptbxl():
     if not folder.is_dir():
         pytest.skip(f"{folder} does not exist")
     return folder
+
+
+def write_ucr_file(path, labels, series):
+    """Writes labelled series, NaN where a value is missing, in the form that the extension names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width = max(map(len, series))
+    equal = all(len(values) == width for values in series)
+    missing = "NaN" if path.suffix in (".tsv", ".txt") else "?"
+    rows = [[missing if np.isnan(value) else f"{value:.8e}" for value in values] for values in series]
+    if path.suffix != ".ts":
+        rows = [row + [missing] * (width - len(row)) for row in rows]
+    if path.suffix == ".tsv":
+        lines = ["\t".join([label, *row]) for label, row in zip(labels, rows, strict=True)]
+    elif path.suffix == ".txt":
+        lines = ["   " + "   ".join([label, *row]) for label, row in zip(labels, rows, strict=True)]
+    elif path.suffix == ".ts":
+        lines = [
+            *("# A problem.", "@problemName tiny", "@timeStamps false", "@missing true", "@univariate true"),
+            f"@equalLength {str(equal).lower()}",
+            *([f"@seriesLength {width}"] if equal else []),
+            *(f"@classLabel true {' '.join(sorted(set(labels)))}", "@data"),
+            *[",".join(row) + f":{label}" for label, row in zip(labels, rows, strict=True)],
+        ]
+    else:
+        lines = [
+            *("% A problem.", "@Relation tiny", *[f"@attribute att{index + 1} numeric" for index in range(width)]),
+            *(f"@attribute  target {{{','.join(sorted(set(labels)))}}}", "", "@data"),
+            *[",".join([*row, label]) for label, row in zip(labels, rows, strict=True)],
+        ]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def write_series():
+    return write_ucr_file
+
+
+@pytest.fixture
+def write_ucr(tmp_path):
+    """Writes a problem of the UCR archive's layout into a root, which it returns."""
+
+    def write(name="Tiny", extension=".tsv", train=None, test=None):
+        rng = np.random.default_rng(0)
+        for split, file in (("TRAIN", train), ("TEST", test)):
+            labels, series = file or (["1", "2", "1", "2"], rng.standard_normal((4, 6)))
+            write_ucr_file(tmp_path / "archive" / name / f"{name}_{split}{extension}", labels, series)
+        return tmp_path / "archive"
+
+    return write
+
+
+@pytest.fixture
+def real_ucr(data_dir):
+    folder = pathlib.Path(data_dir) / "UCRArchive_2018"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} does not exist")
+    return folder
