@@ -1,6 +1,6 @@
 """Who trains and who is judged, as boolean masks over examples; no subject is ever on both sides."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -50,6 +50,51 @@ def holdout_by_subject(subject: np.ndarray, fraction: float, seed: int) -> tuple
     chosen = np.random.default_rng(seed).permutation(len(names))[:size]
     held_out = np.isin(number, chosen)
     return _checked(~held_out, held_out, subject)
+
+
+def holdout_by_class(
+    label: np.ndarray,
+    fraction: float,
+    seed: int,
+    *,
+    among: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    subject: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out the same random share of each class (stratified), of a training set for instance.
+
+    The share is rounded for each class by itself, but at least one example of each is held out and at least one left:
+    with few examples the held-out part is larger or smaller than `fraction` says.
+
+    Args:
+      label: `[example]`, 0 to C - 1. An example of unknown label (NaN) is on neither side.
+      fraction: Between 0 and 1, of each class to evaluate on.
+      seed: Same seed and order of the examples, same split.
+      among: `[example]`, boolean; examples outside are on neither side. None takes all.
+      names: By class, what to call it in an error.
+      subject: `[example]`; where given, it is checked that no subject is divided.
+
+    Returns:
+      `train`, `evaluate`: `[example]`, boolean.
+
+    Raises:
+      ValueError: `fraction` is not between 0 and 1, a class has a single example, or a subject is on both sides.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"holdout_by_class: fraction must lie between 0 and 1, but is {fraction}.")
+    among = ~np.isnan(label) if among is None else among & ~np.isnan(label)
+    held_out = np.zeros(len(label), dtype=bool)
+    for one in np.unique(label[among]).astype(int):
+        members = np.flatnonzero(among & (label == one))
+        if len(members) < 2:
+            name = int(one) if names is None else names[one]
+            raise ValueError(
+                f"holdout_by_class: class {name!r} has a single example, which cannot be both trained on and held"
+                " out; do without a held-out part, or leave the class out."
+            )
+        size = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[np.random.default_rng([seed, one]).permutation(members)[:size]] = True
+    return _checked(among & ~held_out, held_out, subject)
 
 
 def k_fold_by_subject(subject: np.ndarray, k: int, seed: int) -> np.ndarray:

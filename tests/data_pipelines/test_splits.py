@@ -94,3 +94,52 @@ def test_leave_one_center_out_knows_names_and_leaves_the_unknown_out():
     train, evaluate = splits.leave_one_center_out(np.array([2.0, np.nan, 1.0, 2.0]))
     np.testing.assert_array_equal(evaluate, [[0, 0, 1, 0], [1, 0, 0, 1]])
     np.testing.assert_array_equal(train, [[1, 0, 0, 1], [0, 0, 1, 0]])
+
+
+LABEL = np.array([0, 1, 1, 0, 2, 1, 0, 0, 2, 1, 1, 1, np.nan, 0, 2])
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.5, 0.99])
+def test_holdout_by_class_takes_the_same_share_of_each(fraction):
+    label = np.repeat([0, 1, 2], [200, 50, 2])
+    train, evaluate = splits.holdout_by_class(label, fraction, seed=1)
+    np.testing.assert_array_equal(train, ~evaluate)
+    expected = [round(min(max(fraction * count, 1), count - 1)) for count in (200, 50, 2)]
+    np.testing.assert_array_equal(np.bincount(label[evaluate]), expected)
+
+
+def test_holdout_by_class_leaves_out_what_is_outside_or_unknown():
+    among = np.arange(len(LABEL)) > 0
+    train, evaluate = splits.holdout_by_class(LABEL, 0.4, seed=3, among=among)
+    assert not (train | evaluate)[[0, 12]].any()
+    np.testing.assert_array_equal(train ^ evaluate, among & ~np.isnan(LABEL))
+    assert [int(evaluate[one == LABEL].sum()) for one in range(3)] == [2, 2, 1]
+
+
+def test_holdout_by_class_is_drawn_by_seed_and_for_each_class_by_itself():
+    assert len({tuple(splits.holdout_by_class(LABEL, 0.4, seed)[1]) for seed in range(10)}) > 3
+    _, evaluate = splits.holdout_by_class(LABEL, 0.4, 7)
+    _, again = splits.holdout_by_class(LABEL, 0.4, 7)
+    np.testing.assert_array_equal(evaluate, again)
+    _, without = splits.holdout_by_class(LABEL, 0.4, 7, among=LABEL != 2)
+    np.testing.assert_array_equal(without, evaluate & (LABEL != 2))
+    every = np.mean([splits.holdout_by_class(LABEL, 0.4, seed)[1] for seed in range(2000)], axis=0)
+    np.testing.assert_allclose(every[LABEL == 1], 2 / 6, atol=5 * np.sqrt(2 / 9 / 2000))
+
+
+def test_a_class_with_one_example_is_named():
+    label = np.array([0, 0, 1, 2, 2, 1])
+    among = np.array([True, True, True, True, True, False])
+    splits.holdout_by_class(label, 0.5, 0)
+    with pytest.raises(ValueError, match="class 1 has a single example, which cannot be both"):
+        splits.holdout_by_class(label, 0.5, 0, among=among)
+    with pytest.raises(ValueError, match="class 'ectopic' has a single example"):
+        splits.holdout_by_class(label, 0.5, 0, among=among, names=("normal", "ectopic", "other"))
+
+
+def test_holdout_by_class_refuses_what_the_others_refuse():
+    for fraction in (0.0, 1.0, -0.2, np.nan):
+        with pytest.raises(ValueError, match="holdout_by_class: fraction must lie between 0 and 1"):
+            splits.holdout_by_class(LABEL, fraction, 0)
+    with pytest.raises(ValueError, match=r"Subject 1 .*would be on both sides"):
+        splits.holdout_by_class(LABEL, 0.5, 0, subject=np.ones(len(LABEL), dtype=int))
