@@ -243,6 +243,7 @@ def test_loading_needs_neither_jax_nor_tensorflow():
     program = """
         import sys
         from data_pipelines import ucr
+        from data_pipelines.simulate import beat_classes
         found = {"jax", "tensorflow", "jaxfair", "experiments"} & set(sys.modules)
         assert not found, found
     """
