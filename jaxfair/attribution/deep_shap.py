@@ -1,0 +1,97 @@
+"""DeepSHAP: DeepLIFT multipliers averaged over a background, for any function that JAX can trace."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxfair.attribution import secant_rules  # noqa: F401 (registers the rules)
+from jaxfair.attribution.secant import secant
+
+
+class Attribution(NamedTuple):
+    """What each input contributes to each output, against a background.
+
+    Attributes:
+      values: `[example, output, ...]`, the contribution of every entry of the input; the trailing axes are the
+        input's own.
+      predictions: `[example, output]`, the function's outputs.
+      expected: `[output]`, their mean over the background.
+      residual: `[example, output]`, `predictions - expected - values.sum()`: what the values do not account for. It is
+        rounding, unless the function holds something that no rule is exact for (a constant behind `stop_gradient`).
+    """
+
+    values: jax.Array
+    predictions: jax.Array
+    expected: jax.Array
+    residual: jax.Array
+
+
+def deep_shap(
+    function: Callable[[jax.Array], jax.Array], inputs: ArrayLike, background: ArrayLike, *, pairs_at_once: int = 256
+) -> Attribution:
+    """Contributions by DeepLIFT's Rescale rule, averaged over a background (DeepSHAP).
+
+    `values[i, c, t] = mean_j m_c[i, j, t] (inputs[i, t] - background[j, t])` with the multipliers m of example i
+    against background example j: gradients in which every non-linear operation has its slope between both in place of
+    its derivative. They are complete: they sum to `f_c(inputs[i]) - mean_j f_c(background[j])`.
+
+    The function is traced and its operations are interpreted one by one, so it does not matter how it is written:
+    layers, functional calls, an activation used twice, normalisation in evaluation mode, pooling, transforms,
+    attention. Products of two values that both depend on the input are shared equally (their Shapley values), a
+    maximum goes to whoever is the largest at either point. An operation without a rule is named in an error.
+
+    These are Shapley values of the inputs only where the function is a sum of functions of single inputs before each
+    non-linearity; `sampled_shapley` estimates them for any function and says how precisely.
+
+    Args:
+      function: `[batch, ...]` to `[batch, output]`, each example on its own (batch normalisation in evaluation mode).
+        Logits or probabilities: completeness holds for whichever is given.
+      inputs: `[example, ...]`, what to explain.
+      background: `[background, ...]`, what to compare with; some tens to hundreds of training examples.
+      pairs_at_once: Pairs of an example and a background example that are in memory together.
+
+    Returns:
+      An `Attribution`.
+
+    Raises:
+      ValueError: The background is empty, or does not fit the inputs.
+      UnsupportedPrimitive: The function uses an operation that has no rule.
+
+    References:
+      Shrikumar, Greenside, Kundaje: Learning Important Features Through Propagating Activation Differences, ICML 2017,
+      section 3.5.1. Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, section 4.2.
+    """
+    inputs, background = jnp.asarray(inputs), jnp.asarray(background)
+    check("deep_shap", inputs, background)
+
+    def one(example, reference):
+        """Multipliers `[output, ...]` of an example against one reference."""
+        output, transpose = secant(lambda x: function(x[None])[0], example, reference)
+        multipliers = jax.vmap(transpose)(jnp.eye(output.at.size, dtype=output.at.dtype))
+        return multipliers, output.at, output.reference
+
+    def against_background(example):
+        # What depends on one of both points only is computed once for it: vmap keeps it out of the other's axis.
+        multipliers, at, references = jax.vmap(one, (None, 0))(example, background)
+        return (multipliers * (example - background)[:, None]).mean(0), at[0], references.mean(0)
+
+    examples_at_once = max(1, min(len(inputs), pairs_at_once // len(background)))
+    values, predictions, expected = jax.lax.map(against_background, inputs, batch_size=examples_at_once)
+    expected = expected[0]
+    total = values.reshape(*values.shape[:2], -1).sum(-1)
+    return Attribution(values, predictions, expected, predictions - expected - total)
+
+
+def check(name: str, inputs: jax.Array, background: jax.Array) -> None:
+    """Raises a ValueError that says which of the two cannot be used."""
+    if not len(background):
+        raise ValueError(f"{name}: the background is empty; give it at least one example to compare with.")
+    if inputs.shape[1:] != background.shape[1:]:
+        raise ValueError(
+            f"{name}: inputs {inputs.shape} and background {background.shape} differ in more than their number."
+        )
+    if not jnp.issubdtype(inputs.dtype, jnp.floating):
+        raise ValueError(f"{name}: inputs are {inputs.dtype}; contributions need floating point inputs.")

@@ -1,0 +1,136 @@
+"""A function between two of its points as a linear map, which is what DeepLIFT propagates, by reading its jaxpr."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+
+class Pair(NamedTuple):
+    """A value that differs between the two points.
+
+    Attributes:
+      at: The value at the point that is explained.
+      reference: The value at the reference.
+      change: The image of the inputs' change so far, or None where it has none (integers and booleans). The map that
+        is built is linear in it, and takes `at - reference` of the inputs to `at - reference` of this value.
+    """
+
+    at: jax.Array
+    reference: jax.Array
+    change: jax.Array | None
+
+
+class UnsupportedPrimitive(NotImplementedError):
+    """A function uses an operation for which DeepLIFT has no rule here."""
+
+
+Rule = Callable[..., Sequence[Any]]
+RULES: dict[str, Rule] = {}
+CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2")
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Registers a rule for primitives: `rule(primitive, params, values) -> outputs`, values arrays or Pairs."""
+
+    def register(function):
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def secant(function: Callable[[Any], Any], at: jax.Array, reference: jax.Array) -> tuple[Pair, Callable]:
+    """The linear map that takes `at - reference` to `function(at) - function(reference)` by DeepLIFT's rules.
+
+    Linear operations are their own; an element-wise non-linear one becomes the multiplication by its slope between
+    the two points (the Rescale rule). So the map is exact in this one direction, where a derivative is not.
+
+    Args:
+      function: From an array to an array, pure.
+      at: The point to explain.
+      reference: A point of the same shape and type.
+
+    Returns:
+      The outputs at both points (a `Pair` without change), and the map's transpose: from a cotangent of the outputs
+      to multipliers of the inputs.
+
+    Raises:
+      UnsupportedPrimitive: The function uses an operation without a rule on what depends on the inputs.
+    """
+    closed = jax.make_jaxpr(function)(at)
+
+    def along(change):
+        (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)])
+        if not isinstance(output, Pair):  # A constant function.
+            output = Pair(output, output, jnp.zeros_like(output))
+        return output.change, output._replace(change=None)
+
+    _, transpose, output = jax.vjp(along, jnp.zeros_like(at), has_aux=True)
+    return output, lambda cotangent: transpose(cotangent)[0]
+
+
+def interpret(jaxpr: core.Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+    """Evaluates a jaxpr whose arguments may be Pairs; what depends on no Pair stays an array."""
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
+
+    def read(atom):
+        return atom.val if isinstance(atom, core.Literal) else values[atom]
+
+    for equation in jaxpr.eqns:
+        read_in = [read(atom) for atom in equation.invars]
+        outputs = _apply(equation.primitive, equation.params, read_in, equation.outvars)
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _apply(primitive, params, values, outvars):
+    if primitive.name in CALLS:
+        # Derivatives that a function's author gave it are not secants, so what is called is interpreted as it stands.
+        inner = params.get("call_jaxpr", params.get("jaxpr"))
+        jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
+        return interpret(jaxpr, consts, values)
+    if not any(isinstance(value, Pair) for value in values):
+        return bind(primitive, params, values)
+    if not any(jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in outvars):
+        # Comparisons, winners, masks: two values, and nothing between them to attribute.
+        outputs = [bind(primitive, params, side(values, which)) for which in ("at", "reference")]
+        return [Pair(*both, None) for both in zip(*outputs, strict=True)]
+    if primitive.name in RULES:
+        return RULES[primitive.name](primitive, params, values)
+    raise UnsupportedPrimitive(
+        f"deep_shap: the function uses {primitive.name!r} on values that depend on its inputs, for which there is no "
+        "rule; write that part with supported operations "
+        f"({', '.join(sorted(RULES))}), or use sampled Shapley values, which need no rules."
+    )
+
+
+def bind(primitive: Any, params: dict, values: Sequence[Any]) -> list[Any]:
+    """Applies a primitive to arrays; always a list of outputs."""
+    outputs = primitive.bind(*values, **params)
+    return list(outputs) if primitive.multiple_results else [outputs]
+
+
+def side(values: Sequence[Any], which: str) -> list[Any]:
+    """The values at one of the two points, `which` being "at" or "reference"."""
+    return [getattr(value, which) if isinstance(value, Pair) else value for value in values]
+
+
+def change_of(value: Any, name: str) -> jax.Array:
+    """The change of a Pair; an error where it has none, because a comparison or a rounding lies behind it."""
+    if value.change is None:
+        raise UnsupportedPrimitive(
+            f"deep_shap: {name!r} turns a comparison of values that depend on the inputs into a number; DeepLIFT has "
+            "no rule for that step (write it with max, min, clip or where)."
+        )
+    return value.change
+
+
+def as_pair(value: Any) -> Pair:
+    """A constant as a Pair that does not change."""
+    if isinstance(value, Pair):
+        return value
+    value = jnp.asarray(value)
+    return Pair(value, value, jnp.zeros_like(value) if jnp.issubdtype(value.dtype, jnp.inexact) else None)
