@@ -81,10 +81,11 @@ def network(x):
     return net.apply(variables, x).disease
 
 
-FUNCTIONS = [reused_relu, attention, transform, pooled, normalised, recurrent, choices, probabilities, network]
+FUNCTIONS = [reused_relu, attention, transform, pooled, choices, probabilities]
+LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (normalised, recurrent, network)]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
 def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(function):
     said = jax.jit(lambda x, background: deep_shap(function, x, background))(INPUTS, BACKGROUND)
     predictions, expected = function(INPUTS), function(BACKGROUND).mean(0)

@@ -134,6 +134,7 @@ def test_another_configuration_or_process_in_the_same_workdir_is_refused(default
     assert "Traceback (most" not in other.stderr + second.stderr
 
 
+@pytest.mark.slow  # tests/sweeps/test_kill.py kills a sweep ten times among the fast ones.
 def test_killed_twice_and_out_of_disk_a_run_ends_as_an_undisturbed_one(default_run, folder, tmp_path):
     with small_disk.mounted(tmp_path / "disk", megabytes=16) as disk:
         workdir = disk.folder / "run"
