@@ -81,7 +81,7 @@ def _elementwise(smooth):
             raise UnsupportedPrimitive(f"deep_shap: {primitive.name!r} of {len(pairs)} changing values has no rule.")
         at, reference = function(*side(pairs, "at")), function(*side(pairs, "reference"))
         if len(pairs) == 1:
-            shares = [at - reference]
+            shares = [_difference(at, reference)]
         else:
             first, second = pairs
             only_first = function(first.at, second.reference)
@@ -105,7 +105,7 @@ def _elementwise(smooth):
 
 
 def _slope(pair, share, derivative, middle, smooth):
-    distance = pair.at - pair.reference
+    distance = _difference(pair.at, pair.reference)
     near = _are_near(pair)
     if smooth:
         near |= jnp.abs(distance) <= _CLOSE * jnp.minimum(1, jnp.abs(middle))
@@ -115,7 +115,13 @@ def _slope(pair, share, derivative, middle, smooth):
 
 
 def _are_near(pair):
-    return jnp.abs(pair.at - pair.reference) <= _NEAR * jnp.maximum(jnp.abs(pair.at), jnp.abs(pair.reference))
+    distance = jnp.abs(_difference(pair.at, pair.reference))
+    return distance <= _NEAR * jnp.maximum(jnp.abs(pair.at), jnp.abs(pair.reference))
+
+
+def _difference(at, reference):
+    """0 between equal infinities too, with which masked logits are written."""
+    return jnp.where(at == reference, 0, at - reference)
 
 
 for _name in (
@@ -169,7 +175,11 @@ def _absolute(primitive, params, values):
 def _larger(primitive, params, values):
     """Of two, like a choice; a constant beside one that changes is the Rescale rule of ReLU."""
     choose = jnp.greater_equal if primitive.name == "max" else jnp.less_equal
-    which = [choose(*side(values, point)).astype(int) for point in ("at", "reference")]
+    # NaN wins, as it does in the operation itself: the second wins by not losing.
+    which = [
+        (choose(first, second) | jnp.isnan(first)).astype(int)
+        for first, second in (side(values, point) for point in ("at", "reference"))
+    ]
     return [_chosen(values[::-1], *which, primitive.name)]
 
 
@@ -177,19 +187,11 @@ def _larger(primitive, params, values):
 def _select(primitive, params, values):
     """A choice. Where it is the same at both points its own change counts; where not, see `_chosen`."""
     which, *cases = values
-    if any(_is_discrete(case) for case in cases):
-        return [Pair(*(bind(primitive, params, side(values, point))[0] for point in ("at", "reference")), None)]
     if not isinstance(which, Pair):
         return [Pair(*(bind(primitive, params, [which, *part])[0] for part in zip(*map(as_pair, cases), strict=True)))]
     shape = jnp.broadcast_shapes(*(jnp.shape(case) for case in side(cases, "at")))
     points = (jnp.broadcast_to(point.astype(int), shape) for point in (which.at, which.reference))
     return [_chosen(cases, *points, primitive.name)]
-
-
-def _is_discrete(value):
-    if isinstance(value, Pair):
-        return value.change is None
-    return not jnp.issubdtype(jnp.asarray(value).dtype, jnp.inexact)
 
 
 def _chosen(cases, which_at, which_reference, name):
@@ -204,17 +206,18 @@ def _chosen(cases, which_at, which_reference, name):
         return functools.reduce(lambda rest, part: jnp.where(which == part[0], part[1], rest), enumerate(parts), 0.0)
 
     at, reference = pick(which_at, side(cases, "at")), pick(which_reference, side(cases, "reference"))
-    went = [case.at - case.reference if isinstance(case, Pair) else jnp.zeros_like(at) for case in cases]
-    up = jnp.sign(at - reference)
+    went = [_difference(case.at, case.reference) if isinstance(case, Pair) else jnp.zeros_like(at) for case in cases]
+    moved = _difference(at, reference)
+    up = jnp.sign(moved)
     here_further = up * pick(which_at, went) >= up * pick(which_reference, went)
     change = jnp.zeros_like(at)
     for number, case in enumerate(cases):
         if not isinstance(case, Pair):
             continue
         here, there = which_at == number, which_reference == number
-        share = jnp.where(jnp.where(here_further, here, there), at - reference, 0)
+        share = jnp.where(jnp.where(here_further, here, there), moved, 0)
         # One choice at both points is the case itself, however small its change.
-        slope = jnp.where(here & there, 1, _kink(share, case))
+        slope = jnp.where(here & there & ~jnp.isnan(moved), 1, _kink(share, case))
         change += slope * change_of(case, name)
     return Pair(at, reference, change)
 
@@ -222,7 +225,7 @@ def _chosen(cases, which_at, which_reference, name):
 def _kink(share, pair):
     """The slope of a kink: 0 where the points are one."""
     near = _are_near(pair)
-    return jnp.where(near, 0, share / jnp.where(near, 1, pair.at - pair.reference))
+    return jnp.where(near, 0, share / jnp.where(near, 1, _difference(pair.at, pair.reference)))
 
 
 @rule("reduce_max", "reduce_min")
@@ -238,7 +241,7 @@ def _largest(primitive, params, values):
         return jnp.expand_dims(reduced, axes)
 
     share = jnp.where(here, spread(between - reference), 0) + jnp.where(there, spread(at - between), 0)
-    slope = jnp.where(here & there, 1, _kink(share, value))
+    slope = jnp.where(here & there & ~spread(jnp.isnan(at - reference)), 1, _kink(share, value))
     return [Pair(at, reference, (slope * change_of(value, primitive.name)).sum(axes))]
 
 

@@ -202,7 +202,22 @@ def test_bad_input_is_one_sentence():
         deep_shap(pooled, INPUTS.astype(np.int32), BACKGROUND)
 
 
-def test_a_function_of_nan_says_nan():
-    said = deep_shap(lambda x: x * jnp.nan, draw(2, 3), draw(2, 3))
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x * jnp.nan, lambda x: jax.nn.relu(x * jnp.nan), lambda x: (x * jnp.nan).max(1, keepdims=True)],
+    ids=["product", "relu", "maximum"],
+)
+def test_a_function_of_nan_says_nan(function):
+    said = deep_shap(function, draw(2, 3), draw(2, 3))
+    assert np.isnan(said.predictions).all()
     assert np.isnan(said.values).any(-1).all()
     assert np.isnan(said.residual).all()
+
+
+@pytest.mark.parametrize("nothing", [-jnp.inf, jnp.finfo(jnp.float32).min])
+def test_masked_logits_take_part_in_nothing(nothing):
+    x, background, kept = draw(2, 5), draw(3, 5, seed=1), np.array([True, True, False, True, False])
+    said = deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, nothing)), x, background)
+    without = deep_shap(lambda x: jax.nn.softmax(x), x[:, kept], background[:, kept])
+    np.testing.assert_array_equal(said.values[..., ~kept], 0)
+    np.testing.assert_allclose(said.values[:, kept][..., kept], without.values, rtol=1e-5, atol=1e-6)
