@@ -1,0 +1,207 @@
+"""Makes time_series.npz: the networks for time series as written in PyTorch, in float64, with the same weights.
+
+    python tests/models/golden/make_time_series.py      # PyTorch 2.15.0, NumPy 2.3.5
+
+Random weights, scales, biases and running statistics. Each case holds them, the inputs, what the network gives in
+training and in evaluation, the gradients of the mean cross-entropy in training, and the running statistics after that
+step. Weights, their gradients and statistics are one vector each, in the order in which JAX flattens our variables.
+`NAME/parameters` counts the parameters at the default sizes.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+from torch import nn
+
+BATCH, CLASSES = 4, 3
+CASES = {
+    "fcn": ("fcn", 13, {"channels": (3, 5, 4)}),
+    "resnet": ("resnet", 13, {"channels": (3, 4, 4)}),
+    "magnitude": ("blend_res2net", 12, {"channels": (3, 4, 4), "depth": 1}),
+    "log_magnitude": (
+        "blend_res2net",
+        13,
+        {"channels": (3, 3, 4), "depth": 2, "transform": "log_magnitude", "merge": "add"},
+    ),
+    "real_imaginary": ("blend_res2net", 13, {"channels": (2, 3, 3), "depth": 2, "transform": "real_imaginary"}),
+    "spectrum_once": ("blend_res2net", 12, {"channels": (2, 3, 3), "depth": 3, "transform_every_block": False}),
+}
+
+
+class Stack(nn.Module):
+    def __init__(self, before, features, sizes=(8, 5, 3)):
+        super().__init__()
+        self.sizes = sizes
+        for number, (after, size) in enumerate(zip(features, sizes, strict=True)):
+            setattr(self, f"conv_{number}", nn.Conv1d(before, after, size, bias=False))
+            setattr(self, f"norm_{number}", nn.BatchNorm1d(after, eps=1e-3, momentum=0.01))
+            before = after
+
+    def forward(self, x):
+        for number, size in enumerate(self.sizes):
+            x = torch.relu(x) if number else x
+            x = nn.functional.pad(x, ((size - 1) // 2, size // 2))
+            x = getattr(self, f"norm_{number}")(getattr(self, f"conv_{number}")(x))
+        return x
+
+
+class Shortcut(nn.Module):
+    def __init__(self, before, after):
+        super().__init__()
+        self.conv = nn.Conv1d(before, after, 1, bias=False) if before != after else nn.Identity()
+        self.norm = nn.BatchNorm1d(after, eps=1e-3, momentum=0.01)
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+
+class Fcn(nn.Module):
+    def __init__(self, before, channels=(128, 256, 128)):
+        super().__init__()
+        self.stack, self.features = Stack(before, channels), channels[-1]
+
+    def forward(self, x):
+        return torch.relu(self.stack(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, before, channels=(64, 128, 128)):
+        super().__init__()
+        self.count, self.features = len(channels), channels[-1]
+        for number, after in enumerate(channels):
+            setattr(self, f"stack_{number}", Stack(before, (after,) * 3))
+            setattr(self, f"shortcut_{number}", Shortcut(before, after))
+            before = after
+
+    def forward(self, x):
+        for number in range(self.count):
+            x = torch.relu(getattr(self, f"stack_{number}")(x) + getattr(self, f"shortcut_{number}")(x))
+        return x
+
+
+class BlendRes2Net(nn.Module):
+    def __init__(
+        self,
+        before,
+        channels=(64, 128, 128),
+        depth=3,
+        transform="magnitude",
+        transform_every_block=True,
+        merge="concatenate",
+    ):
+        super().__init__()
+        self.depth, self.transform, self.every, self.merge = depth, transform, transform_every_block, merge
+        for number, after in enumerate(channels[:depth]):
+            doubled = transform == "real_imaginary" and (number == 0 or transform_every_block)
+            spectral = 2 * before if doubled else before
+            setattr(self, f"first_{number}_stack", Stack(before, (after,) * 3))
+            setattr(self, f"first_{number}_shortcut", Shortcut(spectral, after))
+            setattr(self, f"second_{number}_stack", Stack(spectral, (after,) * 3))
+            setattr(self, f"second_{number}_shortcut", Shortcut(before, after))
+            before = after
+        self.features = before * (1 if merge == "add" else 2)
+
+    def spectrum(self, x, number):
+        if number and not self.every:
+            return x
+        bins = torch.fft.fft(x, dim=-1, norm="ortho")
+        if self.transform == "real_imaginary":
+            return torch.cat([bins.real, bins.imag], dim=1)
+        magnitude = torch.sqrt(bins.real**2 + bins.imag**2 + 1e-6)
+        return magnitude if self.transform == "magnitude" else torch.log(magnitude)
+
+    def forward(self, x):
+        first = second = x
+        for number in range(self.depth):
+            stack, shortcut = (getattr(self, f"first_{number}_{part}") for part in ("stack", "shortcut"))
+            first = torch.relu(stack(first) + shortcut(self.spectrum(first, number)))
+            stack, shortcut = (getattr(self, f"second_{number}_{part}") for part in ("stack", "shortcut"))
+            second = torch.relu(stack(self.spectrum(second, number)) + shortcut(second))
+        return first + second if self.merge == "add" else torch.cat([first, second], dim=1)
+
+
+BACKBONES = {"fcn": Fcn, "resnet": ResNet, "blend_res2net": BlendRes2Net}
+
+
+class Classifier(nn.Module):
+    def __init__(self, name, before, classes, **sizes):
+        super().__init__()
+        self.backbone = BACKBONES[name](before, **sizes)
+        self.head = nn.ModuleDict({"Dense_0": nn.Linear(self.backbone.features, classes)})
+
+    def forward(self, x):
+        return self.head["Dense_0"](self.backbone(x.transpose(1, 2)).mean(-1))
+
+
+def named(model, values):
+    """`values` by parameter as one vector of our kernels, scales and biases."""
+    ours = {}
+    for path, module in model.named_modules():
+        for name in dict(module.named_parameters(recurse=False)):
+            value = values[f"{path}.{name}"].detach().numpy()
+            if isinstance(module, nn.BatchNorm1d):
+                ours[*path.split("."), "scale" if name == "weight" else "bias"] = value
+            else:
+                ours[*path.split("."), "kernel" if name == "weight" else "bias"] = value.T
+    return vector(ours)
+
+
+def statistics(model):
+    """Running statistics by their place among our variables."""
+    ours = {}
+    for path, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm1d):
+            ours[*path.split("."), "mean"] = module.running_mean.numpy().copy()
+            ours[*path.split("."), "var"] = module.running_var.numpy().copy()
+    return ours
+
+
+def vector(ours):
+    return np.concatenate([ours[path].reshape(-1) for path in sorted(ours)])
+
+
+def case(name, length, sizes):
+    model = Classifier(name, 2, CLASSES, **sizes).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) / max(parameter[0].numel(), 1) ** 0.5)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.weight.copy_(1 + 0.3 * torch.randn_like(module.weight))
+                module.running_mean.copy_(0.3 * torch.randn_like(module.running_mean))
+                module.running_var.copy_(0.5 + torch.rand_like(module.running_var))
+    inputs = torch.randn(BATCH, length, 2, dtype=torch.float64, requires_grad=True)
+    held = {"params": named(model, dict(model.named_parameters())), "batch_stats": vector(statistics(model))}
+    held["inputs"] = inputs.detach().numpy()
+    with torch.no_grad():
+        held["evaluated"] = model.eval()(inputs).numpy()
+    before = statistics(model)
+    logits = model.train()(inputs)
+    nn.functional.cross_entropy(logits, torch.arange(BATCH) % CLASSES).backward()
+    held["trained"], held["gradient_of_inputs"] = logits.detach().numpy(), inputs.grad.numpy()
+    held["gradient_of_params"] = named(model, {path: parameter.grad for path, parameter in model.named_parameters()})
+    later = statistics(model)
+    for path in later:
+        if path[-1] == "var":  # PyTorch keeps the unbiased variance, we the biased one.
+            kept, count = 0.99 * before[path], BATCH * length
+            later[path] = kept + (later[path] - kept) * (count - 1) / count
+    held["later_batch_stats"] = vector(later)
+    return held
+
+
+def main():
+    torch.manual_seed(0)
+    held = {}
+    for name, arguments in CASES.items():
+        held |= {f"{name}/{key}": value.astype(np.float32) for key, value in case(*arguments).items()}
+    held["cases"] = np.array(json.dumps(CASES))
+    for name in BACKBONES:
+        count = sum(parameter.numel() for parameter in Classifier(name, 1, 5).parameters())
+        held[f"{name}/parameters"] = np.array(count)
+    np.savez_compressed(pathlib.Path(__file__).with_name("time_series.npz"), **held)
+
+
+if __name__ == "__main__":
+    main()
