@@ -15,6 +15,7 @@ from jaxfair.attribution.shapley_values import exact_shapley
 from jaxfair.models.conv import conv
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
 from jaxfair.models.pooling import max_pool
+from jaxfair.models.time_series import time_series_classifier
 
 
 def draw(*shape, seed=0):
@@ -75,14 +76,31 @@ def probabilities(x):
 
 def network(x):
     net = EcgCnn(EcgCnnConfig(channels=(4, 6), representation=8, disease_hidden=4))
-    variables = net.init(jax.random.key(0), x[:1])
+    return net.apply(moved(net.init(jax.random.key(0), x[:1])), x).disease
+
+
+def moved(variables):
+    """Weights that are no initial ones, and batch statistics that a training could have left."""
     variables = jax.tree.map(lambda leaf: leaf + 0.1 * jnp.sin(jnp.arange(leaf.size)).reshape(leaf.shape), variables)
-    variables["batch_stats"] = jax.tree.map(jnp.abs, variables["batch_stats"])
-    return net.apply(variables, x).disease
+    return variables | {"batch_stats": jax.tree.map(jnp.abs, variables["batch_stats"])}
 
 
+def classifier(name, **sizes):
+    def function(x):
+        net = time_series_classifier(name, 3, **sizes)
+        return net.apply(moved(net.init(jax.random.key(0), x[:1])), x)
+
+    function.__name__ = name
+    return function
+
+
+CLASSIFIERS = [
+    classifier("fcn", channels=(4, 6, 4)),
+    classifier("resnet", channels=(4, 6, 6)),
+    classifier("blend_res2net", channels=(4, 6), depth=2),
+]
 FUNCTIONS = [reused_relu, attention, transform, pooled, choices, probabilities]
-LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (normalised, recurrent, network)]
+LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (normalised, recurrent, network, *CLASSIFIERS)]
 
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
