@@ -50,7 +50,12 @@ def network(request):
     return model, model.init(jax.random.key(0), series(2))
 
 
-@pytest.mark.parametrize("case", sorted(CASES))
+LONG = {"log_magnitude", "real_imaginary", "spectrum_once"}  # As Blend-Res2Net's "magnitude", which stays.
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in LONG)) for case in sorted(CASES)]
+)
 def test_outputs_gradients_and_statistics_equal_pytorch(case):
     name, _, sizes = CASES[case]
     golden = {key: GOLDEN[f"{case}/{key}"] for key in ("inputs", "evaluated", "trained", "params", "batch_stats")}

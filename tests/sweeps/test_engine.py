@@ -89,7 +89,7 @@ def test_members_are_dealt_evenly():
     assert order.filled.tolist() == [True] * 3 + [False] + [True] * 2 + [False] * 2
 
 
-@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("width", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_member_that_becomes_nan_is_reported_and_touches_no_other(width):
     grid = sweeps.product(seed=range(3), learning_rate=[0.01, 1e30])
     members = sweeps.make_members(grid, np.ones(NUM, bool), np.ones(NUM, bool))
