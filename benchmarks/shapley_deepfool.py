@@ -1,0 +1,170 @@
+"""DeepFool on 200 beats of 140 samples: ours against foolbox on PyTorch, the same weights, the same beats.
+
+    python -m benchmarks.shapley_deepfool                       # some minutes on 2 cores
+    python -m benchmarks.shapley_deepfool --norivals            # without PyTorch and foolbox
+
+The network is the FCN of Wang et al. (128-256-128 features, kernels 8-5-3, batch normalisation in evaluation mode) for
+five classes of simulated beats, trained here for some steps so that boundaries lie where a classifier puts them. Both
+take all beats in one call, and both are asked for the same: 50 steps at most, all classes, overshoot 0.02.
+
+Everything is measured in one run, ours and theirs in turns. Other load on the machine touches both, so a turn's ratio
+counts and of the turns the median; processor time is printed beside it, which other load hardly touches. The extra
+`bench` installs PyTorch and foolbox.
+"""
+
+import functools
+import os
+import time
+
+import jax
+import numpy as np
+import optax
+from absl import app, flags, logging
+from flax import linen as nn
+
+from jaxfair.attacks import Adversarial, deepfool
+from jaxfair.models.conv import Conv
+from jaxfair.models.normalization import BatchNorm
+
+_BEATS = flags.DEFINE_integer("beats", 200, "Beats that are attacked.", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 5, "How often everything is measured.", lower_bound=1)
+_WIDTH = flags.DEFINE_integer("width", None, "Beats that ours computes at a time; by default as the attack chooses.")
+_FEATURES = flags.DEFINE_list("features", ["128", "256", "128"], "Features of the three convolutions.")
+_TRAIN = flags.DEFINE_integer("train_steps", 300, "Steps of training before, 32 beats each.", lower_bound=1)
+_RIVALS = flags.DEFINE_bool("rivals", True, "Measure foolbox too.")
+
+TIME, CLASSES, BATCH = 140, 5, 32
+WINDOWS = (8, 5, 3)
+
+
+class Fcn(nn.Module):
+    """Convolution, batch normalisation and ReLU three times, the mean over time, one dense layer."""
+
+    features: tuple[int, int, int]
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
+        values = inputs
+        for number, (features, window) in enumerate(zip(self.features, WINDOWS, strict=True)):
+            values = Conv(features, (window,), use_bias=False, name=f"conv_{number}")(values)
+            values = nn.relu(BatchNorm(name=f"norm_{number}")(values, train=train))
+        return nn.Dense(CLASSES, name="dense")(values.mean(1))
+
+
+def beats(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Five classes of z-normalised beats, `[count, 140, 1]`: P, QRS and T waves of differing size, width and place."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, count)
+    places = np.array([[0.2, 0.4, 0.7], [0.2, 0.4, 0.7], [0.1, 0.35, 0.6], [0.2, 0.45, 0.7], [0.3, 0.4, 0.8]])
+    sizes = np.array([[0.2, 1.0, 0.3], [0.2, 1.0, -0.2], [0.0, 1.2, -0.4], [0.1, 0.8, 0.6], [0.3, 0.7, 0.1]])
+    widths = np.array(
+        [[0.03, 0.012, 0.05], [0.03, 0.012, 0.05], [0.03, 0.04, 0.06], [0.03, 0.02, 0.03], [0.04, 0.01, 0.08]]
+    )
+    place = places[labels] + 0.02 * rng.normal(size=(count, 3))
+    size = sizes[labels] * (1 + 0.2 * rng.normal(size=(count, 3)))
+    waves = np.exp(-(((np.linspace(0, 1, TIME) - place[..., None]) / widths[labels][..., None]) ** 2) / 2)
+    values = (size[..., None] * waves).sum(1) + 0.1 * rng.normal(size=(count, TIME))
+    values = (values - values.mean(1, keepdims=True)) / values.std(1, keepdims=True)
+    return values[..., None].astype(np.float32), labels.astype(np.int32)
+
+
+def trained(model: Fcn, steps: int) -> dict:
+    """Variables of the network after some steps of Adam."""
+    optimizer = optax.adam(1e-3)
+    inputs, labels = beats(steps * BATCH, 0)
+    variables = model.init(jax.random.key(0), inputs[:1])
+
+    def step(carry, batch):
+        params, stats, state = carry
+
+        def loss(params):
+            variables = {"params": params, "batch_stats": stats}
+            logits, new = model.apply(variables, batch[0], train=True, mutable=["batch_stats"])
+            return optax.softmax_cross_entropy_with_integer_labels(logits, batch[1]).mean(), new["batch_stats"]
+
+        gradients, stats = jax.grad(loss, has_aux=True)(params)
+        updates, state = optimizer.update(gradients, state, params)
+        return (optax.apply_updates(params, updates), stats, state), None
+
+    @jax.jit
+    def fit(params, stats, inputs, labels):
+        batches = inputs.reshape(steps, BATCH, TIME, 1), labels.reshape(steps, BATCH)
+        (params, stats, _), _ = jax.lax.scan(step, (params, stats, optimizer.init(params)), batches)
+        return {"params": params, "batch_stats": stats}
+
+    return fit(variables["params"], variables["batch_stats"], inputs, labels)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "width"))
+def attack(model: Fcn, variables: dict, inputs: jax.Array, width: int | None) -> Adversarial:
+    """Ours; the labels are the network's own decisions."""
+    return deepfool(lambda values: model.apply(variables, values), inputs, width=width)
+
+
+def _timed(run) -> tuple[float, float]:
+    """Seconds by the clock and of all processors."""
+    clock, processor = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def _norms(perturbation: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(np.asarray(perturbation, np.float64).reshape(len(perturbation), -1), axis=1)
+
+
+def main(_) -> None:
+    logging.set_verbosity(logging.ERROR)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rivals = {}
+    if _RIVALS.value:
+        try:
+            from benchmarks import shapley_deepfool_torch as theirs
+        except ModuleNotFoundError as error:
+            raise SystemExit(
+                f"benchmarks.shapley_deepfool compares with foolbox on PyTorch, but {error.name} is not installed: "
+                'pip install -c constraints.txt -e ".[bench]", or measure ours alone with --norivals.'
+            ) from None
+    inputs, labels = beats(_BEATS.value, 1)
+    if len(_FEATURES.value) != len(WINDOWS):
+        raise SystemExit(f"--features={','.join(_FEATURES.value)}: the network has {len(WINDOWS)} convolutions.")
+    model = Fcn(tuple(int(number) for number in _FEATURES.value))
+    variables = trained(model, _TRAIN.value)
+    begun = time.perf_counter()
+    found = jax.tree.map(np.asarray, attack(model, variables, inputs, _WIDTH.value))
+    first = time.perf_counter() - begun
+    if _RIVALS.value:
+        weights = jax.tree.map(np.asarray, variables)
+        rivals = {
+            "foolbox": theirs.attack(weights, inputs, found.decision_before, cores, frozen=False),
+            "foolbox, weights without gradients": theirs.attack(
+                weights, inputs, found.decision_before, cores, frozen=True
+            ),
+        }
+    runs = {"jaxfair": lambda: jax.block_until_ready(attack(model, variables, inputs, _WIDTH.value))} | rivals
+    print(
+        f"{_BEATS.value} beats [{TIME}, 1], features {model.features}, {cores} cores, {_TURNS.value} turns; accuracy "
+        f"before {np.mean(found.decision_before == labels):.2f}"
+    )
+    print(
+        f"steps of ours: mean {found.steps.mean():.1f}, median {np.median(found.steps):.0f}, most {found.steps.max()}; "
+        f"fooled {found.success.mean():.3f}, ||r||/||x|| {np.mean(found.relative_norm):.4f}; first call {first:.1f} s"
+    )
+    for name, run in rivals.items():
+        changed = run()
+        apart = np.abs(_norms(changed - inputs) / _norms(found.perturbation) - 1)
+        print(f"{name}: norms differ by {np.median(apart):.1e} in the median, {apart.max():.1e} at most", flush=True)
+    times = {name: [] for name in runs}
+    for turn in range(_TURNS.value):
+        for name, run in runs.items():
+            times[name].append(_timed(run))
+            print(
+                f"turn {turn + 1} {name}: {times[name][-1][0]:.2f} s, {times[name][-1][1]:.2f} processor s", flush=True
+            )
+    ours = np.array(times.pop("jaxfair"))
+    for name, seconds in times.items():
+        clock, processor = np.median(np.array(seconds) / ours, axis=0)
+        print(f"jaxfair is {clock:.1f} times as fast as {name}, {processor:.1f} times by processor time (medians).")
+
+
+if __name__ == "__main__":
+    app.run(main)
