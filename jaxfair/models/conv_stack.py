@@ -46,7 +46,10 @@ class ConvStack(nn.Module):
     @nn.compact
     def __call__(self, values: jax.Array, *, train: bool, mask: jax.Array | None = None) -> jax.Array:
         """Maps `[batch, time, channel]` to `[batch, time, features[-1]]`; `mask` as in `BatchNorm`."""
-        for number, (features, size) in enumerate(zip(self.features, self.config.kernel_sizes, strict=True)):
+        sizes = self.config.kernel_sizes
+        if len(sizes) != len(self.features):
+            raise ValueError(f"ConvStack: {self.features} features need as many kernel sizes, got {sizes}.")
+        for number, (features, size) in enumerate(zip(self.features, sizes, strict=True)):
             if number:
                 values = nn.relu(values)
             values = _convolve(features, size, self.strategy, f"conv_{number}")(values)

@@ -56,8 +56,7 @@ def dtw_distances(queries: ArrayLike, references: ArrayLike, *, window: ArrayLik
     queries, references = _checked("dtw_distances", queries, references)
     radius = _radius("dtw_distances", window, queries.shape[1])
     lanes = _lanes(queries.shape[1], len(queries), jax.default_backend())
-    distances = lax.map(lambda block: _block_distances(block, references, radius), _blocks(queries, lanes))
-    return distances.reshape(-1, len(references))[: len(queries)]
+    return _all_distances(queries, references, radius, lanes)
 
 
 def nearest_neighbour(
@@ -118,6 +117,12 @@ def nearest_neighbour(
         on_group=told if on_block else None,
     )
     return Neighbours(indices.reshape(-1)[: len(queries)], distances.reshape(-1)[: len(queries)])
+
+
+@functools.partial(jax.jit, static_argnames="lanes")
+def _all_distances(queries, references, radius, lanes):
+    distances = lax.map(lambda block: _block_distances(block, references, radius), _blocks(queries, lanes))
+    return distances.reshape(-1, len(references))[: len(queries)]
 
 
 def _block_nearest(block, references, radius):

@@ -18,20 +18,31 @@ from torch import nn
 BATCH, CLASSES = 4, 3
 CASES = {
     "fcn": ("fcn", 13, {"channels": (3, 5, 4)}),
-    "resnet": ("resnet", 13, {"channels": (3, 4, 4)}),
-    "magnitude": ("blend_res2net", 12, {"channels": (3, 4, 4), "depth": 1}),
+    "resnet": ("resnet", 13, {"channels": (3, 3)}),
+    "magnitude": ("blend_res2net", 12, {"channels": (2, 3, 3), "depth": 3, "kernel_sizes": (4,)}),
     "log_magnitude": (
         "blend_res2net",
         13,
-        {"channels": (3, 3, 4), "depth": 2, "transform": "log_magnitude", "merge": "add"},
+        {
+            "channels": (3, 3),
+            "depth": 2,
+            "kernel_sizes": (4, 3),
+            "transform": "log_magnitude",
+            "transform_every_block": False,
+            "merge": "add",
+        },
     ),
-    "real_imaginary": ("blend_res2net", 13, {"channels": (2, 3, 3), "depth": 2, "transform": "real_imaginary"}),
-    "spectrum_once": ("blend_res2net", 12, {"channels": (2, 3, 3), "depth": 3, "transform_every_block": False}),
+    "real_imaginary": (
+        "blend_res2net",
+        13,
+        {"channels": (2, 3), "depth": 2, "kernel_sizes": (4,), "transform": "real_imaginary"},
+    ),
 }
+SIZES = (8, 5, 3)
 
 
 class Stack(nn.Module):
-    def __init__(self, before, features, sizes=(8, 5, 3)):
+    def __init__(self, before, features, sizes=SIZES):
         super().__init__()
         self.sizes = sizes
         for number, (after, size) in enumerate(zip(features, sizes, strict=True)):
@@ -87,6 +98,7 @@ class BlendRes2Net(nn.Module):
         before,
         channels=(64, 128, 128),
         depth=3,
+        kernel_sizes=SIZES,
         transform="magnitude",
         transform_every_block=True,
         merge="concatenate",
@@ -96,9 +108,10 @@ class BlendRes2Net(nn.Module):
         for number, after in enumerate(channels[:depth]):
             doubled = transform == "real_imaginary" and (number == 0 or transform_every_block)
             spectral = 2 * before if doubled else before
-            setattr(self, f"first_{number}_stack", Stack(before, (after,) * 3))
+            features = (after,) * len(kernel_sizes)
+            setattr(self, f"first_{number}_stack", Stack(before, features, kernel_sizes))
             setattr(self, f"first_{number}_shortcut", Shortcut(spectral, after))
-            setattr(self, f"second_{number}_stack", Stack(spectral, (after,) * 3))
+            setattr(self, f"second_{number}_stack", Stack(spectral, features, kernel_sizes))
             setattr(self, f"second_{number}_shortcut", Shortcut(before, after))
             before = after
         self.features = before * (1 if merge == "add" else 2)
@@ -179,7 +192,7 @@ def case(name, length, sizes):
         held["evaluated"] = model.eval()(inputs).numpy()
     before = statistics(model)
     logits = model.train()(inputs)
-    nn.functional.cross_entropy(logits, torch.arange(BATCH) % CLASSES).backward()
+    nn.functional.cross_entropy(logits, torch.arange(BATCH) % 2).backward()
     held["trained"], held["gradient_of_inputs"] = logits.detach().numpy(), inputs.grad.numpy()
     held["gradient_of_params"] = named(model, {path: parameter.grad for path, parameter in model.named_parameters()})
     later = statistics(model)
