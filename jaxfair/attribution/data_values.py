@@ -87,6 +87,29 @@ def knn_shapley(
     return jax.lax.map(for_one, (test, jnp.asarray(test_labels)), batch_size=64).mean(0)
 
 
+def knn_shapley_among(train: ArrayLike, labels: ArrayLike, num_neighbours: int = 5) -> jax.Array:
+    """`knn_shapley` without a test set: each training sample in turn is the test sample, and the others are valued.
+
+    Args:
+      train: `[sample, ...]`.
+      labels: `[sample]`.
+      num_neighbours: K.
+
+    Returns:
+      `[sample]`, the mean over the other samples.
+    """
+    train, labels = jnp.asarray(train), jnp.asarray(labels)
+    size = len(train)
+    others = jnp.arange(size - 1) + (jnp.arange(size - 1) >= jnp.arange(size)[:, None])
+
+    def for_one(each):
+        sample, rest = each
+        test = (train[sample][None], labels[sample][None])
+        return jnp.zeros(size, train.dtype).at[rest].set(knn_shapley(train[rest], labels[rest], *test, num_neighbours))
+
+    return jax.lax.map(for_one, (jnp.arange(size), others)).sum(0) / (size - 1)
+
+
 def out_of_bag(correct: ArrayLike, in_bag: ArrayLike) -> jax.Array:
     """Data-OOB: the share of learners that predict a training sample rightly among those that were not given it.
 

@@ -133,6 +133,28 @@ def balanced_accuracy(predictions, targets, mask=None, weights=None, *, threshol
     return (found + specificity(predictions, targets, mask, weights, threshold=threshold)) / 2
 
 
+def macro_recall(decisions, targets, num_classes: int, mask=None) -> jax.Array:
+    """The mean over classes of the share of their examples that are decided rightly: balanced accuracy of many classes.
+
+    Classes without an example do not count.
+
+    Args:
+      decisions: `[..., example]`, integers; one that is no class (−1) is wrong.
+      targets: `[..., example]`, integers, 0 to `num_classes` - 1.
+      num_classes: Static.
+      mask: `[..., example]` boolean, which examples count.
+
+    Returns:
+      `[...]`, NaN where no example counts.
+    """
+    targets = jnp.asarray(targets)
+    counts = jnp.asarray(True if mask is None else mask)[..., None] & (targets[..., None] == jnp.arange(num_classes))
+    right = (counts & (jnp.asarray(decisions) == targets)[..., None]).sum(-2)
+    number = counts.sum(-2)
+    recalls = jnp.where(number > 0, right / jnp.maximum(number, 1), 0).sum(-1)
+    return ratio(recalls, (number > 0).sum(-1).astype(recalls.dtype))
+
+
 def roc_auc(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Area under the receiver operating characteristic, by the trapezoid rule.
 

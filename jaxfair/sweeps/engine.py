@@ -66,6 +66,7 @@ def sweep(
     *,
     previous: Any = None,
     placement: Placement | None = None,
+    places: int | None = None,
     segments: int = 20,
     directory: str | os.PathLike | None = None,
     seconds_between_saves: float = 10.0,
@@ -83,6 +84,9 @@ def sweep(
       data: A pytree with a leading example axis; it is copied to every device once.
       previous: Stacked `previous` for the first stage's `init` (the state of an earlier sweep, by member), or None.
       placement: Devices and width; by default all local devices, which on a CPU take one member at a time.
+      places: Members per call of a program. By default all, and fewer as members stop, each time in another program.
+        With a number there is one program for all calls, and every sweep of the same stages, placement and data shapes
+        shares it: for studies of many sweeps whose networks take longer to compile than to train.
       segments: Into how many segments each stage is cut, at most.
       directory: Where checkpoints go. None means that nothing is saved.
       seconds_between_saves: What a kill may cost, at most, beside the segment that runs: the state is saved after the
@@ -117,17 +121,15 @@ def sweep(
         if number < position.stage:
             continue
         if runs is None:
-            program = jax.jit(over_members(functools.partial(_begin, stage), placement))
-            runs = _on_all(program, (members, previous), data, placement, len(members.key))
+            runs = _on_all(_beginning(stage, placement), (members, previous), data, placement, len(members.key), places)
         epoch = position.epoch if number == position.stage else 0
         length = -(-stage.num_epochs // segments)
-        programs = {}
         running = _running(stage, runs)
         if on_segment and epoch:
             on_segment(_progress(stage, epoch, runs, running, resumed=True))
         while epoch < stage.num_epochs and running.size:
             stop = min(epoch + length, stage.num_epochs)
-            _segment(stage, members, runs, running, data, placement, programs, epoch, stop)
+            _segment(stage, members, runs, running, data, placement, places, epoch, stop)
             epoch, running = stop, _running(stage, runs)
             last = number == len(stages) - 1 and (epoch == stage.num_epochs or not running.size)
             if checkpoints and (last or time.monotonic() - saved >= seconds_between_saves):
@@ -164,7 +166,8 @@ def over_all(
       each: A tuple of pytrees with a leading member axis.
       shared: A tuple of pytrees that every member sees.
       placement: Devices and width.
-      places: Members per call of the program; all by default. Fewer bound the memory and let progress be told.
+      places: Members per call of the program; all by default. Fewer bound the memory and let progress be told, and a
+        number larger than the members lets several calls share one program.
       on_group: Called with the number of members done after every call.
 
     Returns:
@@ -181,14 +184,30 @@ def _begin(stage, each, data):
     return begin(stage, member, previous, data)
 
 
+def _advance(stage, each, shared):
+    member, run = each
+    data, start, stop = shared
+    return advance(stage, member, run, data, start, stop)
+
+
+# Programs are kept by what they compute, so that the sweeps of one stage, and one judge of many sweeps, compile once.
+@functools.lru_cache(maxsize=32)
+def _beginning(stage, placement):
+    return jax.jit(over_members(functools.partial(_begin, stage), placement))
+
+
+@functools.lru_cache(maxsize=32)
+def _advancing(stage, placement):
+    return jax.jit(over_members(functools.partial(_advance, stage), placement))
+
+
 @functools.lru_cache(maxsize=32)
 def _applied(function, placement):
-    """One program per function, so that judging many sweeps by the same function compiles it once."""
     return jax.jit(over_members(lambda each, shared: function(*each, *shared), placement))
 
 
 def _on_all(program, each, shared, placement, num_members, places=None, on_group=None):
-    capacity = capacity_for(places or num_members, num_members, placement)
+    capacity = capacity_for(places or num_members, places or num_members, placement)
     stacked = None
     for start in range(0, num_members, capacity):
         group = np.arange(start, min(start + capacity, num_members))
@@ -202,22 +221,18 @@ def _on_all(program, each, shared, placement, num_members, places=None, on_group
     return stacked
 
 
-def _segment(stage, members, runs, running, data, placement, programs, start, stop):
+def _segment(stage, members, runs, running, data, placement, places, start, stop):
     """Advances the running members of `runs`, in place."""
-    placement = narrowed(placement, running.size)
-    capacity = capacity_for(running.size, len(members.key), placement)
-    order = arrange(running, capacity, len(placement.devices))
-    if placement.width not in programs:
-
-        def one(each, shared):
-            member, run = each
-            data, start, stop = shared
-            return advance(stage, member, run, data, start, stop)
-
-        programs[placement.width] = jax.jit(over_members(one, placement))
-    filled, each = _placed(order, (members, runs), placement)
+    if places is None:
+        placement = narrowed(placement, running.size)
+        capacity = capacity_for(running.size, len(members.key), placement)
+    else:
+        capacity = capacity_for(places, places, placement)
     bounds = put((jnp.int32(start), jnp.int32(stop)), placement, split=False)
-    _write_back(runs, programs[placement.width](filled, each, (data, *bounds)), order)
+    for first in range(0, running.size, capacity):
+        order = arrange(running[first : first + capacity], capacity, len(placement.devices))
+        filled, each = _placed(order, (members, runs), placement)
+        _write_back(runs, _advancing(stage, placement)(filled, each, (data, *bounds)), order)
 
 
 def _progress(stage, epoch, runs, running, resumed=False):

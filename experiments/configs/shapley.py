@@ -1,0 +1,86 @@
+"""The Shapley study: what training samples are worth, by removal, attack and hardening (Ukil, Jara, Marin 2024).
+
+python -m experiments.shapley --config=experiments/configs/shapley.py:VARIANT [--config.FIELD=VALUE ...] [--workdir=DIR]
+
+VARIANT        what                                                     seeds  two CPU cores
+(none)         simulated beats with planted wrong labels, quick             4  under 3 minutes
+ECG200         100 training beats, 2 classes                               40  see docs/results/shapley.md
+ECG5000        500, 5 classes                                              40
+ECGFiveDays    23, 2 classes                                               40
+TwoLeadECG     23, 2 classes                                               40
+ucr            all four, one after the other                               40
+paper          all four with the published sizes and 1,500 epochs          40  a GPU is needed
+
+All but the first need --config.data_dir=DIR, the UCR archive's own folder or one that holds it as `UCRArchive_2018`.
+Any problem of the archive: --config.problems="('NAME',)" with one of these variants.
+"""
+
+from ml_collections import ConfigDict
+
+PROBLEMS = ("ECG200", "ECG5000", "ECGFiveDays", "TwoLeadECG")
+VARIANTS = ("", *PROBLEMS, "ucr", "paper")
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """The configuration of a variant."""
+    if variant not in VARIANTS:
+        known = ", ".join(VARIANTS[1:])
+        raise ValueError(f"shapley has no variant {variant!r}; use one of {known}, or none for the simulated default.")
+    config = ConfigDict()
+    config.variant = variant
+    config.seeds = 40  # The number of seeds: 0, 1, ..., seeds - 1. The paper has "more than 40".
+    config.seeds_at_once = 8  # Trained, judged and kept together; what a kill may cost.
+    config.data = "ucr"  # ucr or simulated.
+    config.data_dir = ""
+    config.problems = (variant,) if variant in PROBLEMS else PROBLEMS
+
+    # Not published: sizes and training. Narrow, so that CPUs can train thousands; the accuracies are the published
+    # networks' (docs/results/shapley.md). Wang et al. have 64-128-128 and a learning rate of 1e-3.
+    config.channels = (8, 16, 16)
+    config.momentum = 0.9  # Of the running statistics; Keras's 0.99 needs thousands of steps.
+    config.steps = 350
+    config.epochs = 0  # 0: as many as make `steps`.
+    config.batch_share = 0.1  # Of the training samples (Fawaz et al.), within the next two.
+    config.least_batch, config.largest_batch = 8, 32
+    config.learning_rate = 3e-3
+
+    # "Restrained learning": depths tried on parts of the training set that were held out, `depth_splits` times.
+    config.depths = (1, 2, 3)
+    config.depth_splits = 4
+    config.held_out = 0.25
+
+    config.background = 50  # Training samples that attributions compare with, at most.
+    config.neighbours = 5  # Of KNN-Shapley.
+    config.halves = 64  # Retrainings on random halves, for Data-OOB and Banzhaf values.
+    config.shares = (5, 10, 15, 20)  # Percent that are removed, by each of `scores`; and at random.
+    config.scores = ("signed_sum",)  # The paper's.
+    config.compared_scores = ("positive_sum", "absolute_sum", "loss", "knn_shapley", "data_oob", "banzhaf")
+    config.compared_shares = (20,)
+    config.keep_classes = True  # The last sample of a class is not removed. False: an error instead.
+
+    config.attacked = 100  # Test beats that attacks are tried on, at most.
+    config.epsilon = 0.1  # The ball of PGD, for beats of unit variance (Fawaz et al., IJCNN 2019).
+    config.hardened_shares = (10, 15, 20)  # By crafted examples: the full model, without the top and a random share.
+    config.pgd_shares = (20,)  # The same by projected gradients.
+    config.pgd_steps = 5
+
+    config.peers = ("resnet", "fcn")  # Trained with the sizes that are published.
+    config.peer_seeds = 10
+    config.peer_steps = 1000
+    config.peer_learning_rate = 1e-3
+
+    config.simulated_train = 60
+    config.simulated_test = 200
+    if variant == "":
+        config.data, config.problems = "simulated", ("simulated",)
+        config.seeds = config.seeds_at_once = 4
+        config.channels, config.depths, config.depth_splits = (8, 16), (1, 2), 2
+        config.steps, config.halves, config.attacked = 150, 32, 50
+        config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
+        config.hardened_shares, config.pgd_shares, config.peers = (20,), (), ()
+    elif variant == "paper":
+        config.channels, config.momentum, config.learning_rate = (64, 128, 128), 0.99, 1e-3
+        config.epochs, config.least_batch, config.largest_batch = 1500, 1, 64
+        config.background, config.seeds_at_once = 100, 40
+        config.hardened_shares = config.pgd_shares = config.compared_shares = (5, 10, 15, 20)
+    return config

@@ -1,0 +1,92 @@
+"""The Shapley study, end to end: problems, depths, values, removals, attacks, hardening, report.
+
+python -m experiments.shapley --config=experiments/configs/shapley.py:VARIANT (see there).
+"""
+
+import functools
+import pathlib
+import shutil
+
+import numpy as np
+import pandas as pd
+
+from data_pipelines import ucr
+from data_pipelines.simulate import beat_classes
+from experiments import launch, results, shapley_grids, shapley_report
+from experiments.shapley_block import Block
+from experiments.shapley_trial import Trial
+
+
+def run(launched: launch.Launched) -> None:
+    """Runs the study, or what is left of it."""
+    config = launched.config
+    shapley_grids.check(config)
+    parts, names = results.Parts(launched.workdir), []
+    with launched.timed("data"):
+        problems = [load(config, name) for name in config.problems]  # All first: a wrong name costs no training.
+    for number, (name, problem) in enumerate(zip(config.problems, problems, strict=True)):
+        names += one_problem(launched, parts, Trial(launched, problem, number, name))
+    parts.join(names)
+    results.write_tensorboard(launched.workdir)
+    launched.write_environment()
+    with launched.timed("report"):
+        shapley_report.write(launched.workdir)
+    launched.write_environment()
+    parts.remove()
+
+
+def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -> list[str]:
+    """All of one problem; returns the names of its parts."""
+    config, name = launched.config, trial.name
+    names = [f"{name}-{what}" for what in ("problem", "depth", "values", "peers")]
+    parts.once(names[0], trial.problem_tables)
+    parts.once(names[1], trial.depth_tables)
+    depths = parts.read(names[1])["depths"]
+    depth = int(depths.loc[depths["chosen"], "depth"].iloc[0])
+    parts.once(names[2], functools.partial(trial.value_tables, depth))
+    values = parts.read(names[2])["values"]
+    shared = {score: rows["value"].to_numpy() for score, rows in values.groupby("score")}
+    parts.once(names[3], trial.peer_tables)
+    launched.write_environment()
+    for first in range(0, config.seeds, config.seeds_at_once):
+        seeds = np.arange(first, min(first + config.seeds_at_once, config.seeds))
+        block = Block(trial, seeds, depth, shared)
+        names.append(f"{name}-{block.name}")
+        parts.once(names[-1], block.tables)
+        for what in ("removed", "crafted", "projected_gradient"):  # Hundreds of networks; the full ones stay.
+            folder = launched.workdir / "checkpoints" / name / f"{block.name}-{what}"
+            shutil.rmtree(folder, ignore_errors=True)
+        launched.write_environment()
+    blocks = [name for name in names if "-seeds-" in name]
+    values = pd.concat([parts.read(block)["values"] for block in blocks], ignore_index=True)
+    names.append(f"{name}-valuable")
+    parts.once(names[-1], functools.partial(trial.valuable_tables, values))
+    return names
+
+
+def finished(launched: launch.Launched) -> None:
+    """Prints a finished run's results."""
+    print(shapley_report.summary(launched.workdir))
+    print(f"\nReport: {launched.workdir / 'report.html'}")
+
+
+def load(config, name: str) -> ucr.Problem:
+    """A problem of a configuration."""
+    if config.data == "simulated":
+        chosen = beat_classes.BeatClassesConfig(
+            num_train=config.simulated_train, num_test=config.simulated_test, time=64
+        )
+        return beat_classes.load(chosen, seed=0)
+    if config.data != "ucr":
+        raise ValueError(f"--config.data={config.data}: is either ucr or simulated.")
+    if not config.data_dir:
+        raise ValueError(
+            "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md tells how to get it)."
+        )
+    folder = pathlib.Path(config.data_dir)
+    folder = folder / "UCRArchive_2018" if (folder / "UCRArchive_2018").is_dir() else folder
+    return ucr.load(folder, name)
+
+
+if __name__ == "__main__":
+    launch.main("shapley", run, finished)

@@ -1,0 +1,111 @@
+"""The Shapley study's members: which samples each is trained on, and how it is hardened, as rows of grids."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxfair.attribution import data_values, removal
+
+SCORES = (*data_values.SCORES, "loss", "knn_shapley", "data_oob", "banzhaf")
+# Of the random numbers that choose which samples go at random; apart from all other streams.
+_RANDOM_STREAM = 31
+
+
+class Arm(NamedTuple):
+    """One way to train, for every seed.
+
+    Attributes:
+      score: By which samples are removed; "random", or "" for none.
+      side: "top", "bottom", or "" for none.
+      percent: Of the training samples.
+      hardening: "none", "crafted" or "projected_gradient".
+    """
+
+    score: str = ""
+    side: str = ""
+    percent: float = 0.0
+    hardening: str = "none"
+
+    @property
+    def method(self) -> str:
+        """The arm's name in tables."""
+        if not self.score:
+            base = "full"
+        elif self.score == "random":
+            base = f"without_random_{self.percent:g}"
+        else:
+            base = f"without_{self.side}_{self.percent:g}_{self.score}"
+        return base if self.hardening == "none" else f"{base}+{self.hardening}"
+
+
+FULL = Arm()
+
+
+def check(config) -> None:
+    """Raises a ValueError on a configuration whose arms cannot be made."""
+    for name in (*config.scores, *config.compared_scores):
+        if name not in SCORES:
+            raise ValueError(f"--config.scores: {name!r} is none of {', '.join(SCORES)}.")
+    known = set(config.shares)
+    for field in ("compared_shares", "hardened_shares", "pgd_shares"):
+        unknown = [percent for percent in config[field] if percent not in known]
+        if unknown:
+            raise ValueError(f"--config.{field}: {unknown[0]:g} is not among --config.shares={tuple(config.shares)}.")
+    if not config.scores:
+        raise ValueError("--config.scores: give at least one, by which samples are removed.")
+    for field in ("seeds", "seeds_at_once", "background", "attacked", "neighbours", "halves", "pgd_steps"):
+        if config[field] < 1:
+            raise ValueError(f"--config.{field}={config[field]}: give 1 or more.")
+    if "data_oob" in (*config.scores, *config.compared_scores) and config.halves < 8:
+        raise ValueError(f"--config.halves={config.halves}: a sample left out of none has no data_oob; give 8 or more.")
+
+
+def removals(config) -> list[Arm]:
+    """What is retrained without: by score and side, and at random."""
+    arms = [Arm("random", "top", percent) for percent in config.shares]
+    for scores, shares in ((config.scores, config.shares), (config.compared_scores, config.compared_shares)):
+        arms += [Arm(score, side, percent) for score in scores for percent in shares for side in removal.SIDES]
+    return arms
+
+
+def hardened(config, hardening: str) -> list[Arm]:
+    """What is hardened: the full model, without the top by the first score, and without as many at random."""
+    shares = config.hardened_shares if hardening == "crafted" else config.pgd_shares
+    if not shares:
+        return []
+    bases = [FULL, *(Arm(score, "top", percent) for percent in shares for score in (config.scores[0], "random"))]
+    return [base._replace(hardening=hardening) for base in bases]
+
+
+def random_values(seed: int, size: int) -> np.ndarray:
+    """Values that put the samples in random order, another for each seed: `[sample]`."""
+    return np.random.default_rng([_RANDOM_STREAM, seed]).random(size)
+
+
+def masks(
+    arms: Iterable[Arm], values: Mapping[str, np.ndarray], labels: np.ndarray, names: Sequence[str], keep_classes: bool
+) -> np.ndarray:
+    """Which training samples each arm of one seed is trained on: `[arm, sample]` boolean.
+
+    Args:
+      arms: The arms.
+      values: By score, `[sample]`; `random` among them.
+      labels: `[sample]` int.
+      names: By class, its label in the archive.
+      keep_classes: See `removal.kept`.
+    """
+    rows = []
+    for arm in arms:
+        if not arm.score:
+            rows.append(np.ones(len(labels), bool))
+            continue
+        try:
+            rows.append(
+                removal.kept(
+                    values[arm.score], labels, arm.percent, side=arm.side, keep_classes=keep_classes, names=names
+                )
+            )
+        except ValueError as error:
+            raise ValueError(f"{arm.method}: {str(error).partition(': ')[2]}") from error
+    return np.stack(rows)

@@ -1,0 +1,9 @@
+"""Placeholder."""
+
+
+def write(workdir):
+    return None
+
+
+def summary(workdir):
+    return ""

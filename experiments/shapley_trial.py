@@ -1,0 +1,348 @@
+"""One problem of the Shapley study: its sweeps, and what they leave as tables."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from data_pipelines import splits
+from data_pipelines.ucr import Problem
+from experiments import results
+from experiments.shapley_grids import Arm
+from jaxfair import sweeps, training
+from jaxfair.attribution import data_values, games
+from jaxfair.methods import shapley, shapley_evaluation
+from jaxfair.models.nearest_neighbour import nearest_neighbour
+from jaxfair.models.time_series import time_series_classifier
+
+NETWORK = "blend_res2net"
+# Seeds of what is no arm: a surrogate beside each seed, retrainings on halves, splits for the depth.
+SURROGATES, _HALVES, _SPLITS = 10_000, 20_000, 30_000
+# Member numbers: the problem's, then of each seed's arms, then of what has no seed.
+_PER_PROBLEM, PER_SEED = 1_000_000, 1_000
+_FIRST = {"depth": 500_000, "halves": 600_000, "peers": 700_000, "reference": 800_000}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """A problem with its arrays, and how to train and judge on it.
+
+    Attributes:
+      launched: The run.
+      problem: As loaded.
+      number: Of the problem in the run.
+      name: Of the problem, in tables and folders.
+    """
+
+    launched: Any
+    problem: Problem
+    number: int
+    name: str
+
+    @functools.cached_property
+    def config(self):
+        return self.launched.config
+
+    @functools.cached_property
+    def data(self) -> dict[str, np.ndarray]:
+        """The training samples; sweeps see nothing else."""
+        return self._part(self.problem.train)
+
+    @functools.cached_property
+    def test(self) -> dict[str, np.ndarray]:
+        return self._part(~self.problem.train)
+
+    def _part(self, chosen):
+        dataset = self.problem.dataset
+        return {"inputs": dataset.inputs[chosen], "label": dataset.targets["label"][chosen].astype(np.int32)}
+
+    @functools.cached_property
+    def attacked(self) -> np.ndarray:
+        """Which test beats are attacked, the same for all members: a random part of them, in their order."""
+        size = len(self.test["label"])
+        return np.sort(np.random.default_rng(0).permutation(size)[: min(self.config.attacked, size)])
+
+    @functools.cached_property
+    def background(self) -> np.ndarray:
+        size = self.size
+        chosen = np.sort(np.random.default_rng(1).permutation(size)[: min(self.config.background, size)])
+        return self.data["inputs"][chosen]
+
+    @property
+    def size(self) -> int:
+        return len(self.data["label"])
+
+    def setting(self, network: str = NETWORK, depth: int = 0) -> tuple[shapley.Setting, int]:
+        """The setting of a network, and its epochs."""
+        config, size = self.config, self.size
+        batch_size = min(max(int(config.batch_share * size), config.least_batch), config.largest_batch, size)
+        num_batches = -(-size // batch_size)
+        sizes, steps = {"momentum": config.momentum}, config.peer_steps
+        if network == NETWORK:
+            sizes |= {"channels": tuple(config.channels), "depth": depth}
+            steps = config.steps
+        epochs = config.epochs or -(-steps // num_batches)
+        setting = shapley.Setting(
+            network=time_series_classifier(network, len(self.problem.labels), **sizes),
+            num_batches=num_batches,
+            batch_size=batch_size,
+            patience=max(2, epochs // 30),  # Fawaz et al. wait 50 of 1,500.
+            pgd_steps=config.pgd_steps,
+        )
+        return setting, epochs
+
+    def stage(self, network: str = NETWORK, depth: int = 0, hardening: str = "none") -> training.Stage:
+        """How a network is trained; the same stage again for the same arguments, so that its program is kept."""
+        return _stage(*self.setting(network, depth), hardening)
+
+    def sweep(
+        self,
+        name: str,
+        stage: training.Stage,
+        seeds: Sequence[int],
+        train: np.ndarray,
+        previous: Any = None,
+        *,
+        learning_rate: float | None = None,
+    ) -> sweeps.Result:
+        """Trains members of the given seeds on their masks, `[member, sample]`."""
+        launched, config = self.launched, self.config
+        rates = {"learning_rate": learning_rate or config.learning_rate, "epsilon": config.epsilon}
+        grid = [{"seed": seed, "fold": place} | rates for place, seed in enumerate(seeds)]
+        members = sweeps.make_members(grid, train, train)
+        tune = functools.partial(sweeps.tune_width, stage, members, self.data, previous=previous)
+        placement = launched.placement(lambda remember: tune(remember=remember))
+        launched.width[f"{self.name}/{name}"] = placement.width
+        with launched.timed(name.split("-")[0]), launched.progress(f"{self.name}: {name}", [stage], len(grid)) as tell:
+            return sweeps.sweep(
+                [stage],
+                members,
+                self.data,
+                previous=previous,
+                placement=placement,
+                places=self.places(placement),
+                segments=8,
+                directory=launched.workdir / "checkpoints" / self.name / name,
+                seconds_between_saves=30.0,
+                on_segment=tell,
+            )
+
+    def places(self, placement) -> int:
+        return len(placement.devices) * max(placement.width, 4)
+
+    def over_all(self, name: str, function, setting: shapley.Setting, each: tuple, shared: tuple):
+        """`function(setting, *each, *shared)` for every member on this run's devices, with a bar."""
+        placement = sweeps.Placement(tuple(jax.local_devices()), 1)
+        count = len(jax.tree.leaves(each)[0])
+        with self.launched.timed(name), self.launched.bar(f"{self.name}: {name}", count) as bar:
+            return sweeps.over_all(
+                _bound(function, setting), each, shared, placement, places=self.places(placement), on_group=bar.update
+            )
+
+    @property
+    def offset(self) -> int:
+        """The first member number of the problem."""
+        return self.number * _PER_PROBLEM
+
+    def members(self, first: int, rows: Sequence[dict], diverged: np.ndarray | bool) -> pd.DataFrame:
+        """The members' table: what each is, and how it ended."""
+        columns = ["seed", "method", "score", "side", "percent", "hardening", "backbone", "depth", "num_train"]
+        table = pd.DataFrame(rows).reindex(columns=columns)
+        table.insert(0, "problem", self.name)
+        table.insert(0, "member", self.offset + first + np.arange(len(rows)))
+        table["seed"] = pd.array(table["seed"], dtype="Int64")
+        table["status"] = np.where(diverged, "diverged", "finished")
+        return table
+
+    # Depth.
+
+    def depth_tables(self) -> dict[str, pd.DataFrame]:
+        """Every depth on held-out parts of the training set; the table `depths` says which is chosen."""
+        config = self.config
+        masks = [
+            splits.holdout_by_class(self.data["label"].astype(float), config.held_out, split, names=self.problem.labels)
+            for split in range(config.depth_splits)
+        ]
+        train, held_out = (np.stack(part) for part in zip(*masks, strict=True))
+        losses, tables = [], []
+        for depth in config.depths:
+            seeds = [_SPLITS + split for split in range(len(train))]
+            result = self.sweep(f"depth-{depth}", self.stage(depth=depth), seeds, train)
+            right, loss = self._predictions("held-out part", self.setting(depth=depth)[0], result, self.data)
+            loss, accuracy = ((part * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
+            rows = [
+                {"method": f"depth_{depth}", "backbone": NETWORK, "depth": depth, "num_train": n} for n in train.sum(1)
+            ]
+            members = self.members(_FIRST["depth"] + 100 * depth, rows, result.diverged)
+            values = {"accuracy": accuracy, "loss": loss}
+            tables.append((members, results.long("shapley", members, values, stage="depth", split="held_out")))
+            losses.append(loss)
+        table = choose_depth(np.array(config.depths), np.stack(losses))
+        table.insert(0, "problem", self.name)
+        members, long = (pd.concat(part, ignore_index=True) for part in zip(*tables, strict=True))
+        return {"members": members, "results": long, "depths": table}
+
+    # Values that no single model gives.
+
+    def value_tables(self, depth: int) -> dict[str, pd.DataFrame]:
+        """KNN-Shapley on the series, and Data-OOB and Banzhaf values from retrainings on random halves."""
+        config, size = self.config, self.size
+        neighbours = min(config.neighbours, size - 1)
+        knn = data_values.knn_shapley_among(self.data["inputs"], self.data["label"], neighbours)
+        values = {"knn_shapley": (np.asarray(knn), np.full(size, np.nan))}
+        masks = np.random.default_rng(2).random((config.halves, size)) < 0.5
+        masks[~masks.any(1), 0] = True  # A network needs a sample.
+        seeds = [_HALVES + number for number in range(len(masks))]
+        result = self.sweep("halves", self.stage(depth=depth), seeds, masks)
+        setting, _ = self.setting(depth=depth)
+        right, _ = self._predictions("halves judged", setting, result, self.data)
+        accuracy = self._predictions("halves judged", setting, result, self.test)[0].mean(1)
+        rows = [{"method": "half", "backbone": NETWORK, "depth": depth, "num_train": n} for n in masks.sum(1)]
+        members = self.members(_FIRST["halves"], rows, result.diverged)
+        out = np.asarray(data_values.out_of_bag(right, masks))
+        left_out = (~masks).sum(0)
+        values["data_oob"] = (out, np.sqrt(out * (1 - out) / np.maximum(left_out, 1)))
+        values["banzhaf"] = tuple(np.asarray(part) for part in games.banzhaf_from_masks(jnp.asarray(accuracy), masks))
+        table = pd.concat([self.value_table(name, *value) for name, value in values.items()], ignore_index=True)
+        long = results.long("shapley", members, {"accuracy": accuracy}, stage="halves", split="evaluate")
+        return {"members": members, "results": long, "values": table}
+
+    def _predictions(self, name, setting, result, data):
+        variables = result.state["best"].kept
+        shared = (data["inputs"], data["label"])
+        return self.over_all(name, shapley_evaluation.predictions, setting, (variables,), shared)
+
+    def value_table(self, score: str, values: np.ndarray, errors: Any, seed: Any = pd.NA) -> pd.DataFrame:
+        """What each training sample is worth by a score, with its standard error where there is one."""
+        ids = self.problem.dataset.ids[self.problem.train]
+        classes = np.array(self.problem.labels)[self.data["label"]]
+        table = pd.DataFrame({"id": ids, "class": classes, "score": score, "value": values, "standard_error": errors})
+        table.insert(0, "seed", pd.array([seed] * len(table), dtype="Int64"))
+        table.insert(0, "problem", self.name)
+        return table
+
+    # Peers.
+
+    def peer_tables(self) -> dict[str, pd.DataFrame]:
+        """The published networks, and the nearest neighbour under dynamic time warping, on the same split."""
+        config, tables = self.config, []
+        everybody = np.ones((config.peer_seeds, self.size), bool)
+        for number, network in enumerate(config.peers):
+            stage = self.stage(network)
+            rate, seeds = config.peer_learning_rate, range(config.peer_seeds)
+            result = self.sweep(f"peer-{network}", stage, seeds, everybody, learning_rate=rate)
+            right, loss = self._predictions("peers judged", self.setting(network)[0], result, self.test)
+            rows = [
+                {"seed": seed, "method": network, "backbone": network, "num_train": self.size}
+                for seed in range(config.peer_seeds)
+            ]
+            members = self.members(_FIRST["peers"] + 1000 * number, rows, result.diverged)
+            tables.append((members, {"accuracy": right.mean(1), "loss": loss.mean(1)}))
+        if len(config.peers):
+            series = [part["inputs"][..., 0] for part in (self.test, self.data)]
+            bar_of = self.launched.bar(f"{self.name}: nearest neighbour", len(series[0]), "series")
+            with self.launched.timed("nearest neighbour"), bar_of as bar:
+                nearest = nearest_neighbour(*series, on_block=lambda done: bar.update(done - bar.n))
+            right = self.data["label"][nearest.indices] == self.test["label"]
+            rows = [{"method": "nearest_neighbour_dtw", "num_train": self.size}]
+            tables.append((self.members(_FIRST["reference"], rows, False), {"accuracy": [right.mean()]}))
+        if not tables:
+            return {}
+        long = [results.long("shapley", members, value, stage="peer", split="evaluate") for members, value in tables]
+        return {
+            "members": pd.concat([members for members, _ in tables], ignore_index=True),
+            "results": pd.concat(long, ignore_index=True),
+        }
+
+    # What pictures are made of.
+
+    def problem_tables(self) -> dict[str, pd.DataFrame]:
+        """What the problem is: samples by class and side, and the training series, for pictures."""
+        labels, problem = np.array(self.problem.labels), self.problem
+        counts = [
+            {"problem": self.name, "class": name, "split": split, "count": int((part["label"] == number).sum())}
+            for split, part in (("train", self.data), ("test", self.test))
+            for number, name in enumerate(labels)
+        ]
+        facts = {
+            "problem": self.name,
+            "length": self.data["inputs"].shape[1],
+            "padded": problem.num_padded,
+            "filled": problem.num_filled,
+            "deviation": problem.deviation,
+            "verified": problem.verified,
+            "simulated": self.config.data == "simulated",
+        }
+        return {"counts": pd.DataFrame(counts), "problems": pd.DataFrame([facts])}
+
+    def valuable_tables(self, values: pd.DataFrame, count: int = 4) -> dict[str, pd.DataFrame]:
+        """The training beats with the largest and smallest mean over seeds of the paper's score."""
+        rows = values[values["score"] == self.config.scores[0]]
+        mean = rows.groupby("id")["value"].mean().sort_values(kind="stable")
+        ids = self.problem.dataset.ids[: self.size]
+        tables = []
+        for kind, chosen in (("most valuable", mean.index[::-1][:count]), ("least valuable", mean.index[:count])):
+            for one in chosen:
+                sample = int(np.flatnonzero(ids == one)[0])
+                name = self.problem.labels[self.data["label"][sample]]
+                table = self.picture(kind, one, name, self.data["inputs"][sample])
+                tables.append(table.assign(score=mean[one]))
+        return {"pictures": pd.concat(tables, ignore_index=True)}
+
+    def picture(self, kind: str, beat: str, name: str, series: np.ndarray) -> pd.DataFrame:
+        """The first channel of a beat by time."""
+        table = pd.DataFrame({"time": np.arange(len(series)), "value": series[:, 0]})
+        return table.assign(problem=self.name, picture=kind, id=beat, **{"class": name})
+
+    def row(self, seed: int, arm: Arm, depth: int, mask: np.ndarray) -> dict:
+        """The members' table's row of an arm."""
+        return arm._asdict() | {
+            "seed": seed,
+            "method": arm.method,
+            "percent": float(arm.percent),
+            "backbone": NETWORK,
+            "depth": depth,
+            "num_train": int(mask.sum()),
+        }
+
+
+@functools.cache
+def _stage(setting, epochs, hardening):
+    return shapley.classifier(setting, epochs, hardening=hardening)
+
+
+@functools.cache
+def _bound(function, setting):
+    """One function for each setting, so that its program is kept."""
+    return functools.partial(function, setting)
+
+
+def choose_depth(depths: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
+    """The shallowest depth whose mean held-out loss is within one standard error of the least: restrained learning.
+
+    The paper's rule is not public; this one is that of Breiman et al. for the size of trees.
+
+    Args:
+      depths: `[depth]`, increasing.
+      losses: `[depth, split]`.
+
+    Returns:
+      A row a depth: depth, loss (mean), standard_error, chosen.
+
+    References:
+      Breiman, Friedman, Olshen, Stone: Classification and Regression Trees, 1984, section 3.4.3.
+    """
+    mean = losses.mean(1)
+    error = losses.std(1, ddof=1) / np.sqrt(losses.shape[1]) if losses.shape[1] > 1 else np.zeros(len(losses))
+    if not np.isfinite(mean).any():
+        raise ValueError("choose_depth: no depth has a finite held-out loss; lower --config.learning_rate.")
+    best = np.nanargmin(mean)
+    chosen = np.flatnonzero(mean <= mean[best] + error[best])[0]
+    return pd.DataFrame(
+        {"depth": depths, "loss": mean, "standard_error": error, "chosen": np.arange(len(depths)) == chosen}
+    )
