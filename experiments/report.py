@@ -31,7 +31,7 @@ from experiments.report_tables import Cell, arm_members, cell, final_values, num
 __all__ = ["Figure", "Run", "Section", "Statements", "Table", "Text", "read_workdir", "summarize", "write_report"]
 
 # A study that has a page of its own; any other gets `overview`.
-STUDIES = {"aml": "experiments.aml_report"}
+STUDIES = {"aml": "experiments.aml_report", "shapley": "experiments.shapley_report"}
 
 STYLE = {
     "font.family": "DejaVu Sans",  # the one family that matplotlib brings along

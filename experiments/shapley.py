@@ -25,7 +25,8 @@ def run(launched: launch.Launched) -> None:
     with launched.timed("data"):
         problems = [load(config, name) for name in config.problems]  # All first: a wrong name costs no training.
     for number, (name, problem) in enumerate(zip(config.problems, problems, strict=True)):
-        names += one_problem(launched, parts, Trial(launched, problem, number, name))
+        trial = Trial(launched, problem, number, name, planted(config, problem))
+        names += one_problem(launched, parts, trial)
     parts.join(names)
     results.write_tensorboard(launched.workdir)
     launched.write_environment()
@@ -38,7 +39,7 @@ def run(launched: launch.Launched) -> None:
 def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -> list[str]:
     """All of one problem; returns the names of its parts."""
     config, name = launched.config, trial.name
-    names = [f"{name}-{what}" for what in ("problem", "depth", "values", "peers")]
+    names = [f"{name}-{what}" for what in ("problem", "depth", "values")]
     parts.once(names[0], trial.problem_tables)
     parts.once(names[1], trial.depth_tables)
     depths = parts.read(names[1])["depths"]
@@ -46,7 +47,6 @@ def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -
     parts.once(names[2], functools.partial(trial.value_tables, depth))
     values = parts.read(names[2])["values"]
     shared = {score: rows["value"].to_numpy() for score, rows in values.groupby("score")}
-    parts.once(names[3], trial.peer_tables)
     launched.write_environment()
     for first in range(0, config.seeds, config.seeds_at_once):
         seeds = np.arange(first, min(first + config.seeds_at_once, config.seeds))
@@ -59,8 +59,9 @@ def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -
         launched.write_environment()
     blocks = [name for name in names if "-seeds-" in name]
     values = pd.concat([parts.read(block)["values"] for block in blocks], ignore_index=True)
-    names.append(f"{name}-valuable")
-    parts.once(names[-1], functools.partial(trial.valuable_tables, values))
+    names += [f"{name}-valuable", f"{name}-peers"]
+    parts.once(names[-2], functools.partial(trial.valuable_tables, values))
+    parts.once(names[-1], trial.peer_tables)
     return names
 
 
@@ -73,10 +74,7 @@ def finished(launched: launch.Launched) -> None:
 def load(config, name: str) -> ucr.Problem:
     """A problem of a configuration."""
     if config.data == "simulated":
-        chosen = beat_classes.BeatClassesConfig(
-            num_train=config.simulated_train, num_test=config.simulated_test, time=64
-        )
-        return beat_classes.load(chosen, seed=0)
+        return beat_classes.load(_simulation(config), seed=0)
     if config.data != "ucr":
         raise ValueError(f"--config.data={config.data}: is either ucr or simulated.")
     if not config.data_dir:
@@ -86,6 +84,19 @@ def load(config, name: str) -> ucr.Problem:
     folder = pathlib.Path(config.data_dir)
     folder = folder / "UCRArchive_2018" if (folder / "UCRArchive_2018").is_dir() else folder
     return ucr.load(folder, name)
+
+
+def planted(config, problem: ucr.Problem) -> pd.DataFrame | None:
+    """Which training samples of a simulated problem carry a wrong label: id, mislabelled; None for real problems."""
+    if config.data != "simulated":
+        return None
+    truth = beat_classes.truth(_simulation(config), seed=0)
+    ids = problem.dataset.ids[problem.train]
+    return pd.DataFrame({"id": ids, "mislabelled": truth.mislabelled[problem.train]})
+
+
+def _simulation(config):
+    return beat_classes.BeatClassesConfig(num_train=config.simulated_train, num_test=config.simulated_test, time=64)
 
 
 if __name__ == "__main__":

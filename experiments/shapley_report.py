@@ -1,9 +1,262 @@
-"""Placeholder."""
+"""The Shapley study's page: both hypotheses as stated and against chance, and what the score is made of."""
+
+import os
+import pathlib
+
+from experiments import shapley_figures, shapley_hypotheses, shapley_tables
+from experiments.report import Figure, Run, Section, Statements, Table, Text, read_workdir, write_report
+from experiments.report_tables import arm_members, interval, number, summarize
+from experiments.shapley_arms import SCORES, arm_values, base_score, problems, study
+from experiments.shapley_hypotheses import EQUAL, FAILS, HOLDS, STATEMENTS
+from jaxfair.attribution.removal import num_removed
+
+TITLE = "Are the training samples with high attribution scores the ones that a classifier of beats needs?"
+LEAD = (
+    "Ukil, Jara and Marin, Explainability by Shapley attribution for electrocardiogram-based algorithmic diagnosis "
+    "under subtractive counterfactual reasoning setup, EXPLIMED 2024, run again with the controls that it lacks: "
+    "random removal, removal of the least important samples, and counterfactuals of a third model."
+)
+COUNTS = ["problem", "class", "split", "count"]
+FACTS = ["problem", "length", "padded", "filled", "verified", "simulated"]
+VALUES = ["problem", "seed", "id", "class", "score", "value"]
+PICTURES = ["problem", "picture", "id", "class", "time", "value"]
+_COMPARED = "accuracy"
 
 
-def write(workdir):
-    return None
+def write(workdir: str | os.PathLike) -> pathlib.Path:
+    """Writes the page of a run of the Shapley study; see `report.write_report`."""
+    return write_report(workdir, sections, title=TITLE, lead=LEAD)
 
 
-def summary(workdir):
-    return ""
+def summary(workdir: str | os.PathLike) -> str:
+    """The run in some lines of text."""
+    run = read_workdir(workdir)
+    values = arm_values(run)
+    judged = shapley_hypotheses.judge(study(values), base_score(run))
+    return "\n\n".join(_sentence(study(values), judged, problem, base_score(run)) for problem in problems(run))
+
+
+def sections(run: Run) -> list[Section]:
+    """What the page says, section by section."""
+    values, names, score = arm_values(run), problems(run), base_score(run)
+    own = study(values)
+    judged = shapley_hypotheses.judge(own, score)
+    return [
+        _findings(run, own, judged, names, score),
+        _data(run, names),
+        _accuracies(run, values, names),
+        _hypotheses(run, judged, names),
+        _scores(run, own, names, score),
+        _attacks(own, names, score),
+        _pictures(run, names, score),
+        _training(run),
+    ]
+
+
+def _findings(run, own, judged, names, score) -> Section:
+    simulated = run.config.get("data") == "simulated"
+    blocks = [
+        Text(("On simulated beats. " if simulated else "") + _sentence(own, judged, name, score)) for name in names
+    ]
+    if len(judged):
+        blocks.append(Statements([_card(judged, *card) for card in _CARDS]))
+        curves = own[own["metric"].isin(list(shapley_figures.CURVES))]
+        n = own.groupby("problem")["seed"].nunique()
+        caption = (
+            f"What is lost without the samples that score highest by the {SCORES[score]}, without those that score "
+            "lowest, and without as many at random. Means over seeds with 95 % intervals (n = "
+            f"{', '.join(f'{n[name]} on {name}' for name in names)})."
+        )
+        blocks.append(Figure("removal_curves", caption, shapley_figures.removal_curves(curves, score, names)))
+    return Section("What this page says", blocks)
+
+
+_CARDS = (
+    (
+        1,
+        "",
+        "Hypothesis 1 as stated: is M at least as good as without its top samples?",
+        "Counted over problems and shares by 95 % intervals; in brackets, how many still do after Holm's adjustment "
+        "for all tests of a problem. Any loss of data does this: by itself it says nothing of the score.",
+    ),
+    (
+        1,
+        "_random",
+        "Do the top samples matter more than random ones?",
+        "The same against a random removal of the same size: what the paper does not test.",
+    ),
+    (2, "", "Hypothesis 2 as stated: does removing more do more harm?", "One share against the next larger one."),
+    (2, "_random", "Does removing more do more harm than at random?", "Differences of differences, share by share."),
+)
+
+
+def _card(judged, hypothesis, suffix, question, note):
+    rows = judged[judged["hypothesis"] == hypothesis]
+    rows = rows[rows[f"verdict{suffix}"].notna()]
+    verdicts, lines = rows[f"verdict{suffix}"], []
+    for statement in STATEMENTS:
+        own = rows.loc[rows["statement"] == statement.name, f"verdict{suffix}"].dropna()
+        if len(own):
+            lines.append((statement.name, _counts(own), statement.remark if hypothesis == 1 and not suffix else ""))
+    sure = rows[f"p_holm{suffix}"] < 0.05
+    held, failed = (f"{(verdicts == one).sum()} ({(sure & (verdicts == one)).sum()})" for one in (HOLDS, FAILS))
+    answer = f"Holds in {held} of {len(verdicts)}, fails in {failed}"
+    return question, answer if len(verdicts) else "Not measured", lines, note
+
+
+def _counts(verdicts):
+    parts = [f"{(verdicts == word).sum()} {word}" for word in (HOLDS, FAILS, EQUAL) if (verdicts == word).any()]
+    rest = (~verdicts.isin([HOLDS, FAILS, EQUAL])).sum()
+    return ", ".join([*parts, *([f"{rest} undecided"] if rest else [])]) + f" of {len(verdicts)}"
+
+
+def _sentence(own, judged, problem, score):
+    """One problem in words: accuracies, and what the largest removal does beyond chance."""
+    part = own[(own["problem"] == problem) & (own["metric"] == _COMPARED) & (own["hardening"] == "none")]
+    part = part[part["score"].isin(["", score, "random"])]
+    rows = summarize(part, ["kind", "percent"]).set_index(["kind", "percent"])
+    largest = part["percent"].max()
+    full = rows.loc[("full", 0.0)]
+    said = [
+        f"{problem} (n = {int(full['n'])} seeds): accuracy {number(full['mean'])} with all training samples, "
+        f"{number(rows.loc[('top', largest), 'mean'])} without the {largest:g} % that score highest, "
+        f"{number(rows.loc[('bottom', largest), 'mean'])} without the {largest:g} % that score lowest, "
+        f"{number(rows.loc[('random', largest), 'mean'])} without a random {largest:g} %."
+    ]
+    row = judged[
+        (judged["problem"] == problem)
+        & (judged["hypothesis"] == 1)
+        & (judged["percent"] == largest)
+        & (judged["statement"] == STATEMENTS[0].name)
+    ].iloc[0]
+    if row["n"] > 1:
+        signed = ("+" if row["mean_random"] > 0 else "") + number(row["mean_random"])
+        said.append(
+            f"The top samples cost {signed} {interval(row['low_random'], row['high_random'])} more than random ones: "
+            f"that they matter more {_IN_WORDS[row['verdict_random']]}."
+        )
+    return " ".join(said)
+
+
+_IN_WORDS = {
+    HOLDS: "holds",
+    FAILS: "fails, they matter less",
+    EQUAL: "is not seen, both cost the same",
+    shapley_hypotheses.OPEN: "is undecided",
+    "too few seeds": "cannot be said from so few seeds",
+}
+
+
+def _data(run, names) -> Section:
+    counts, facts = run.table("counts", COUNTS), run.table("problems", FACTS).set_index("problem")
+    rows, said = [], []
+    shares = run.config.get("shares") or []
+    for problem in names:
+        part = counts[counts["problem"] == problem]
+        train, test = (part[part["split"] == split].set_index("class")["count"] for split in ("train", "test"))
+        fact = facts.loc[problem]
+        source = "simulated" if fact["simulated"] else {True: "known files"}.get(fact["verified"], "unknown files")
+        classes = ", ".join(f"{name}: {train[name]}/{test[name]}" for name in train.index)
+        rows.append([problem, classes, str(train.sum()), str(test.sum()), str(fact["length"]), source])
+        gone = [f"{share:g} % are {num_removed(share, int(train.sum()))}" for share in shares]
+        if train.sum() < 50:
+            said.append(
+                f"{problem} has {train.sum()} training samples, so that {', '.join(gone)}: a curve over shares is a "
+                "curve over single samples, and only many seeds tell it from noise."
+            )
+    caption = (
+        "The problems, with the split of the archive. The intervals of this page are over seeds: they say nothing of "
+        "other training or test samples."
+    )
+    header = ["problem", "classes, train/test", "train", "test", "length", "source"]
+    return Section("Data", [Table(caption, header, rows, text_columns=2), *map(Text, said)])
+
+
+def _accuracies(run, values, names) -> Section:
+    blocks = [shapley_tables.accuracies(values, names)]
+    repeated = shapley_tables.repeated(values, names)
+    if repeated:
+        blocks.append(Text("Repetitions of published results: " + "; ".join(repeated) + "."))
+    depths = run.table("depths", ["problem", "depth", "loss", "standard_error", "chosen"])
+    if len(depths):
+        blocks.append(shapley_tables.depths(depths, names))
+    return Section("Accuracy beside published accuracies", blocks)
+
+
+def _hypotheses(run, judged, names) -> Section:
+    if judged.empty:
+        return Section("The hypotheses", [Text("This run removed no samples.")])
+    return Section("The hypotheses", [shapley_tables.hypotheses(judged, name) for name in names])
+
+
+def _scores(run, own, names, score) -> Section:
+    values = run.table("values", VALUES)
+    planted = run.table("planted", ["problem", "id", "mislabelled"])
+    blocks = [
+        Text(
+            "Attributions by DeepLIFT are complete: they sum to the probability of the sample's class minus the mean "
+            "of that probability over the background. So the paper's score, their signed sum, ranks the samples of a "
+            "class by how sure the network is of them, and samples of different classes also by how rarely the "
+            "network says their class, whatever the attribution. Removing its top removes the easiest samples, of "
+            "rare classes first."
+        )
+    ]
+    residual = run.results[run.results["metric"] == "attribution_residual"]["value"]
+    if len(residual):
+        blocks[0] = Text(f"{blocks[0].text} The largest residual of any sample here is {residual.max():.1e}.")
+    gaps = shapley_tables.gaps(own, score)
+    shared = set.intersection(*(set(part["percent"]) for _, part in gaps.groupby("score"))) if len(gaps) else set()
+    if shared:
+        largest = max(shared)
+        caption = (
+            f"Accuracy after removing {largest:g} % by each score minus that after a random removal, paired by seed, "
+            "with 95 % intervals. Left of 0 the removed samples mattered more than random ones. Banzhaf values were "
+            "computed on the test beats themselves: they show what knowing them would allow, and nobody has them "
+            "beforehand."
+        )
+        rows = gaps[gaps["percent"] == largest]
+        blocks.append(Figure("scores", caption, shapley_figures.scores_against_random(rows, names)))
+    blocks += [shapley_tables.scores(values, planted, name) for name in names]
+    removed, counts = run.table("removed", ["problem", "member", "id", "class"]), run.table("counts", COUNTS)
+    blocks += [shapley_tables.classes_removed(removed, run.members, counts, name, score) for name in names]
+    return Section("The scores", blocks)
+
+
+def _attacks(own, names, score) -> Section:
+    return Section("Counterfactuals and hardening", [shapley_tables.attacks(own, name, score) for name in names])
+
+
+def _pictures(run, names, score) -> Section:
+    pictures, blocks = run.table("pictures", PICTURES), []
+    for name in names:
+        part = pictures[pictures["problem"] == name]
+        if part.empty:
+            continue
+        explained = part[part["picture"].isin(["attribution", "counterfactual"])]
+        caption = (
+            f"{name}, first seed. Above, of each class the training beat with the middle score, coloured by what each "
+            "of its samples contributes to the probability of its class; below, a test beat and what DeepFool made "
+            "of it."
+        )
+        blocks.append(Figure(f"beats_{name}", caption, shapley_figures.beats(explained)))
+        caption = f"{name}: the training beats with the largest and the smallest {SCORES[score]}, mean over seeds."
+        ranked = part[part["picture"].isin(["most valuable", "least valuable"])]
+        blocks.append(Figure(f"valuable_{name}", caption, shapley_figures.valuable(ranked)))
+    return Section("Beats", blocks or [Text("This run kept no beats.")])
+
+
+def _training(run) -> Section:
+    curves = run.results[run.results["epoch"].notna() & (run.results["metric"] == "loss")]
+    last = curves[curves["epoch"] == curves.groupby("member")["epoch"].transform("max")]
+    last = last.merge(run.members[["member", "problem"]], on="member")
+    rows = [
+        [row["problem"], row["method"], number(row["mean"]), str(int(row["n"]))]
+        for _, row in summarize(last, ["problem", "method"]).iterrows()
+    ]
+    caption = "Training cross-entropy (nats) of the last epoch, of the models that see all samples: mean over seeds."
+    blocks = [Table(caption, ["problem", "model", "loss", "n"], rows, text_columns=2)]
+    counts = arm_members(run.members, ["problem"])
+    broken = counts[counts["diverged"] > 0]
+    said = [f"{row.diverged} of {row.members} on {row.problem}" for row in broken.itertuples()]
+    blocks.append(Text(f"Diverged: {', '.join(said)}." if said else "No member diverged."))
+    return Section("Training", blocks)

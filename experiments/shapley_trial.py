@@ -37,12 +37,14 @@ class Trial:
       problem: As loaded.
       number: Of the problem in the run.
       name: Of the problem, in tables and folders.
+      planted: Of a simulated problem what was planted in its training samples (id, mislabelled); None for a real one.
     """
 
     launched: Any
     problem: Problem
     number: int
     name: str
+    planted: pd.DataFrame | None = None
 
     @functools.cached_property
     def config(self):
@@ -80,15 +82,17 @@ class Trial:
     def setting(self, network: str = NETWORK, depth: int = 0) -> tuple[shapley.Setting, int]:
         """The setting of a network, and its epochs."""
         config, size = self.config, self.size
-        batch_size = min(max(int(config.batch_share * size), config.least_batch), config.largest_batch, size)
-        num_batches = -(-size // batch_size)
-        sizes, steps = {"momentum": config.momentum}, config.peer_steps
+        least, largest, momentum, epochs = 1, 64, 0.99, config.peer_epochs  # As Fawaz et al. train the published ones.
+        sizes = {}
         if network == NETWORK:
-            sizes |= {"channels": tuple(config.channels), "depth": depth}
-            steps = config.steps
-        epochs = config.epochs or -(-steps // num_batches)
+            least, largest, momentum = config.least_batch, config.largest_batch, config.momentum
+            sizes = {"channels": tuple(config.channels), "depth": depth}
+        batch_size = min(max(int(config.batch_share * size), least), largest, size)
+        num_batches = -(-size // batch_size)
+        if network == NETWORK:
+            epochs = config.epochs or -(-config.steps // num_batches)
         setting = shapley.Setting(
-            network=time_series_classifier(network, len(self.problem.labels), **sizes),
+            network=time_series_classifier(network, len(self.problem.labels), momentum=momentum, **sizes),
             num_batches=num_batches,
             batch_size=batch_size,
             patience=max(2, epochs // 30),  # Fawaz et al. wait 50 of 1,500.
@@ -117,7 +121,7 @@ class Trial:
         members = sweeps.make_members(grid, train, train)
         tune = functools.partial(sweeps.tune_width, stage, members, self.data, previous=previous)
         placement = launched.placement(lambda remember: tune(remember=remember))
-        launched.width[f"{self.name}/{name}"] = placement.width
+        launched.width[self.name] = placement.width
         with launched.timed(name.split("-")[0]), launched.progress(f"{self.name}: {name}", [stage], len(grid)) as tell:
             return sweeps.sweep(
                 [stage],
@@ -276,9 +280,10 @@ class Trial:
             "filled": problem.num_filled,
             "deviation": problem.deviation,
             "verified": problem.verified,
-            "simulated": self.config.data == "simulated",
+            "simulated": self.planted is not None,
         }
-        return {"counts": pd.DataFrame(counts), "problems": pd.DataFrame([facts])}
+        tables = {"counts": pd.DataFrame(counts), "problems": pd.DataFrame([facts])}
+        return tables | ({} if self.planted is None else {"planted": self.planted.assign(problem=self.name)})
 
     def valuable_tables(self, values: pd.DataFrame, count: int = 4) -> dict[str, pd.DataFrame]:
         """The training beats with the largest and smallest mean over seeds of the paper's score."""

@@ -23,9 +23,11 @@ from jaxfair.metrics.intervals import (
     mean_interval,
     resample_subjects,
 )
+from jaxfair.metrics.paired import Difference, holm, paired_difference
 
 __all__ = [
     "Confusion",
+    "Difference",
     "Interval",
     "MeanInterval",
     "accuracy",
@@ -35,9 +37,11 @@ __all__ = [
     "distance_correlation",
     "f1",
     "g_mean",
+    "holm",
     "macro_recall",
     "majority_share",
     "mean_interval",
+    "paired_difference",
     "pearson",
     "pr_auc",
     "precision",
