@@ -1,4 +1,4 @@
-"""Starts the age study as a user does, on cohorts so small that little but compilation takes time."""
+"""Starts a study as a user does, on data so small that little but compilation takes time."""
 
 import contextlib
 import fcntl
@@ -11,7 +11,7 @@ import time
 
 import pandas as pd
 
-from data_pipelines.simulate import ecg
+from data_pipelines.simulate import beat_classes, ecg
 
 ROOT = pathlib.Path(__file__).parents[2]
 SUBJECTS = 105
@@ -30,28 +30,44 @@ TINY = [
 FEW_ARMS = ["--config.seeds=2", "--config.arms=('no_adversary', 'ncov')", "--config.boosting_seeds=1"]
 NO_JOINT = ["--config.joint.alphas=()", "--config.boosting_seeds=0"]
 
-# Imports once, then runs each case as `python -m experiments.aml` in a fork of its own: seconds less for each.
+TINY_SHAPLEY = [
+    "--config.simulated_train=36",
+    "--config.simulated_test=12",
+    "--config.channels=(4,)",
+    "--config.depths=(1,)",
+    "--config.depth_splits=1",
+    "--config.steps=6",
+    "--config.halves=8",
+    "--config.attacked=6",
+    "--config.background=4",
+    "--config.seeds=2",
+    "--config.seeds_at_once=1",
+    "--config.peers=()",
+]
+
+# Imports once, then runs each case as `python -m experiments.STUDY` in a fork of its own: seconds less for each.
 _EACH_IN_A_FORK = """
-import json, os, runpy, sys
-import experiments.aml
-del sys.modules["experiments.aml"]
+import importlib, json, os, runpy, sys
+study = f"experiments.{sys.argv[1]}"
+importlib.import_module(study)
+del sys.modules[study]
 codes = {}
 for name, arguments in json.load(sys.stdin).items():
     child = os.fork()
     if not child:
         for stream, number in (("out", 1), ("err", 2)):
             os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.argv = ["aml", *arguments]
-        runpy.run_module("experiments.aml", run_name="__main__", alter_sys=True)
+        sys.argv = [study, *arguments]
+        runpy.run_module(study, run_name="__main__", alter_sys=True)
         sys.exit(0)
     codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(json.dumps(codes))
 """
 
 
-def variant(name=""):
+def variant(name="", study="aml"):
     """The flag that chooses a variant."""
-    return f"--config={ROOT / 'experiments/configs/aml.py'}" + (f":{name}" if name else "")
+    return f"--config={ROOT / 'experiments/configs' / study}.py" + (f":{name}" if name else "")
 
 
 def environment(folder):
@@ -67,15 +83,15 @@ def environment(folder):
     }
 
 
-def start(folder, *arguments):
-    """`python -m experiments.aml` with `arguments`, to its end, in `folder`."""
-    command = [sys.executable, "-m", "experiments.aml", *arguments]
+def start(folder, *arguments, study="aml"):
+    """`python -m experiments.STUDY` with `arguments`, to its end, in `folder`."""
+    command = [sys.executable, "-m", f"experiments.{study}", *arguments]
     return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
 
 
-def kill_when(folder, condition, *arguments):
+def kill_when(folder, condition, *arguments, study="aml"):
     """Starts the command and kills it (kill -9) once `condition()` holds; its return code."""
-    command = [sys.executable, "-m", "experiments.aml", *arguments]
+    command = [sys.executable, "-m", f"experiments.{study}", *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=folder, env=environment(folder), **quiet) as process:
         while process.poll() is None and not condition():
@@ -84,10 +100,10 @@ def kill_when(folder, condition, *arguments):
     return process.returncode
 
 
-def start_each(folder, cases):
+def start_each(folder, cases, study="aml"):
     """Starts every case (arguments by name): return codes, standard outputs and errors by name."""
     done = subprocess.run(
-        [sys.executable, "-c", _EACH_IN_A_FORK],
+        [sys.executable, "-c", _EACH_IN_A_FORK, study],
         input=json.dumps(cases),
         cwd=folder,
         env=environment(folder),
@@ -136,3 +152,16 @@ def write_ptbxl(folder):
     (folder / "records100/cut_lr.dat").write_bytes(source.with_suffix(".dat").read_bytes()[:10_000])
     pd.concat([table, more]).to_csv(path, index=False)
     return int(more["ecg_id"].iloc[0]), int(cut["ecg_id"])
+
+
+def write_ucr(folder, names=("ECG200", "TwoLeadECG")):
+    """Small problems in the archive's layout: 36 training and 12 test beats of three classes each."""
+    for seed, name in enumerate(names):
+        config = beat_classes.BeatClassesConfig(num_train=36, num_test=12, time=32)
+        problem = beat_classes.load(config, seed=seed)
+        (folder / name).mkdir(parents=True)
+        for split, chosen in (("TRAIN", problem.train), ("TEST", ~problem.train)):
+            label = problem.dataset.targets["label"][chosen].astype(int) + 1
+            table = pd.DataFrame(problem.dataset.inputs[chosen, :, 0])
+            table.insert(0, "label", label)
+            table.to_csv(folder / name / f"{name}_{split}.tsv", sep="\t", header=False, index=False)

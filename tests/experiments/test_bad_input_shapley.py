@@ -1,0 +1,98 @@
+"""What goes wrong in the Shapley study is one clear sentence on standard error; never a traceback."""
+
+import launching
+import pandas as pd
+import pytest
+
+NO_OTHER_SHARES = [f"--config.{name}_shares=()" for name in ("compared", "hardened", "pgd")]
+SIMULATED = {
+    "unknown variant": (["--config={config}:ECG201"], "shapley has no variant 'ECG201'; use one of ECG200, ECG5000"),
+    "unknown field": (["--config.score=3"], "the configuration has no field 'score'. Did you mean \"scores\""),
+    "unknown data": (["--config.data=ptbxl"], "--config.data=ptbxl: is either ucr or simulated."),
+    "no data folder": (["--config={config}:ucr"], "say where with --config.data_dir=DIR"),
+    "unknown score": (["--config.scores=('sum',)"], "--config.scores: 'sum' is none of signed_sum, positive_sum"),
+    "no score": (["--config.scores=()"], "--config.scores: give at least one"),
+    "no background": (["--config.background=0"], "--config.background=0: give 1 or more."),
+    "no seed": (["--config.seeds=0"], "--config.seeds=0: give 1 or more."),
+    "few halves": (["--config.halves=2"], "--config.halves=2: a sample left out of none has no data_oob"),
+    "share not removed": (["--config.hardened_shares=(15,)"], "--config.hardened_shares: 15 is not among"),
+    "nothing to remove": (["--config.shares=(1,)", *NO_OTHER_SHARES], "1 % of 36 samples are none of them"),
+    "everything removed": (["--config.shares=(100,)", *NO_OTHER_SHARES], "100 % of 36 samples are all of them"),
+}  # fmt: skip
+
+
+def _edit(name, change):
+    def spoil(folder):
+        path = folder / "ECG200" / f"ECG200_{name}.tsv"
+        table = pd.read_csv(path, sep="\t", header=None)
+        change(table).to_csv(path, sep="\t", header=False, index=False)
+
+    return spoil
+
+
+def _relabel(row, label):
+    def change(table):
+        table.loc[row, 0] = label
+        return table
+
+    return change
+
+
+def _cut(folder):
+    path = folder / "ECG200" / "ECG200_TRAIN.tsv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:4], "\t".join(lines[4].split("\t")[:9]), *lines[5:]]) + "\n")
+
+
+def _constant(table):
+    table.iloc[2, 1:] = 0.5
+    return table
+
+
+ARCHIVE = {
+    "problem not there": (["--config.problems=('ECG20',)"], None, "ECG200"),
+    "truncated row": ([], _cut, "ECG200_TRAIN.tsv, line 5"),
+    "label that TRAIN lacks": ([], _edit("TEST", _relabel(1, 9)), "no series of ECG200_TRAIN.tsv has the label '9'"),
+    "class of one": (["--config.depth_splits=2"], _edit("TRAIN", _relabel(3, 4)), "class '4' has a single example"),
+    "class removed": (
+        ["--config.keep_classes=False", "--config.shares=(90,)", *NO_OTHER_SHARES],
+        None,
+        "no training sample of class",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bad_input_shapley")
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder):
+    """All cases, each in a process of its own; by name: exit code, standard output, standard error, its workdir."""
+    config = launching.variant(study="shapley").removeprefix("--config=")
+    cases = {}
+    for name, (arguments, _) in SIMULATED.items():
+        filled = [argument.format(config=config) for argument in arguments]
+        cases[name] = [*launching.TINY_SHAPLEY, *filled]
+    for name, (arguments, spoil, _) in ARCHIVE.items():
+        archive = folder / name.replace(" ", "_") / "archive"
+        launching.write_ucr(archive, ["ECG200"])
+        if spoil:
+            spoil(archive)
+        cases[name] = [f"--config={config}:ECG200", *launching.TINY_SHAPLEY, f"--config.data_dir={archive}", *arguments]
+    workdirs = {name: folder / f"run-{number}" for number, name in enumerate(cases)}
+    cases = {name: [*arguments, f"--workdir={workdirs[name]}"] for name, arguments in cases.items()}
+    done = launching.start_each(folder, cases, study="shapley")
+    return {name: (*said, workdirs[name]) for name, said in done.items()}
+
+
+@pytest.mark.parametrize("name", [*SIMULATED, *ARCHIVE])
+def test_one_sentence_says_what_is_wrong(outcomes, name):
+    expected = (SIMULATED.get(name) or ARCHIVE[name])[-1]
+    code, out, error, workdir = outcomes[name]
+    assert code == 1
+    assert expected in error.replace("\n", " ")
+    assert "Traceback (most" not in error
+    assert "Report:" not in out
+    assert not (workdir / "finished.json").exists()
