@@ -108,6 +108,7 @@ def write_tensorboard(workdir: pathlib.Path) -> None:
 
     folder = workdir / "tensorboard"
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     curves = pd.read_parquet(workdir / "results.parquet")
     curves = curves[curves["epoch"].notna()]
     for (method, member, seed), rows in curves.groupby(["method", "member", "seed"]):

@@ -15,6 +15,7 @@ from data_pipelines.simulate import beat_classes
 from experiments import launch, results, shapley_grids, shapley_report
 from experiments.shapley_block import Block
 from experiments.shapley_trial import Trial
+from jaxfair.attribution import removal
 
 
 def run(launched: launch.Launched) -> None:
@@ -23,7 +24,11 @@ def run(launched: launch.Launched) -> None:
     shapley_grids.check(config)
     parts, names = results.Parts(launched.workdir), []
     with launched.timed("data"):
-        problems = [load(config, name) for name in config.problems]  # All first: a wrong name costs no training.
+        # All first: what is wrong with one of them costs no training.
+        problems = [load(config, name) for name in config.problems]
+        for problem in problems:
+            for percent in config.shares:
+                removal.num_removed(percent, int(problem.train.sum()))
     for number, (name, problem) in enumerate(zip(config.problems, problems, strict=True)):
         trial = Trial(launched, problem, number, name, planted(config, problem))
         names += one_problem(launched, parts, trial)
@@ -39,13 +44,23 @@ def run(launched: launch.Launched) -> None:
 def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -> list[str]:
     """All of one problem; returns the names of its parts."""
     config, name = launched.config, trial.name
-    names = [f"{name}-{what}" for what in ("problem", "depth", "values")]
+    names = [f"{name}-problem", f"{name}-peers"]
     parts.once(names[0], trial.problem_tables)
-    parts.once(names[1], trial.depth_tables)
-    depths = parts.read(names[1])["depths"]
+    if config.seeds:
+        names += _study(launched, parts, trial)
+    parts.once(names[1], trial.peer_tables)
+    return names
+
+
+def _study(launched, parts, trial):
+    """The parts of everything but the peers."""
+    config, name = launched.config, trial.name
+    names = [f"{name}-depth", f"{name}-values"]
+    parts.once(names[0], trial.depth_tables)
+    depths = parts.read(names[0])["depths"]
     depth = int(depths.loc[depths["chosen"], "depth"].iloc[0])
-    parts.once(names[2], functools.partial(trial.value_tables, depth))
-    values = parts.read(names[2])["values"]
+    parts.once(names[1], functools.partial(trial.value_tables, depth))
+    values = parts.read(names[1])["values"]
     shared = {score: rows["value"].to_numpy() for score, rows in values.groupby("score")}
     launched.write_environment()
     for first in range(0, config.seeds, config.seeds_at_once):
@@ -59,9 +74,8 @@ def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -
         launched.write_environment()
     blocks = [name for name in names if "-seeds-" in name]
     values = pd.concat([parts.read(block)["values"] for block in blocks], ignore_index=True)
-    names += [f"{name}-valuable", f"{name}-peers"]
-    parts.once(names[-2], functools.partial(trial.valuable_tables, values))
-    parts.once(names[-1], trial.peer_tables)
+    names.append(f"{name}-valuable")
+    parts.once(names[-1], functools.partial(trial.valuable_tables, values))
     return names
 
 

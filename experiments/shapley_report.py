@@ -32,6 +32,8 @@ def summary(workdir: str | os.PathLike) -> str:
     """The run in some lines of text."""
     run = read_workdir(workdir)
     values = arm_values(run)
+    if study(values).empty:
+        return "\n".join(shapley_tables.repeated(values, problems(run)))
     judged = shapley_hypotheses.judge(study(values), base_score(run))
     return "\n\n".join(_sentence(study(values), judged, problem, base_score(run)) for problem in problems(run))
 
@@ -40,6 +42,8 @@ def sections(run: Run) -> list[Section]:
     """What the page says, section by section."""
     values, names, score = arm_values(run), problems(run), base_score(run)
     own = study(values)
+    if own.empty:
+        return [_accuracies(run, values, names), _data(run, names)]
     judged = shapley_hypotheses.judge(own, score)
     return [
         _findings(run, own, judged, names, score),

@@ -235,6 +235,8 @@ class Trial:
     def peer_tables(self) -> dict[str, pd.DataFrame]:
         """The published networks, and the nearest neighbour under dynamic time warping, on the same split."""
         config, tables = self.config, []
+        if not config.peers:
+            return {}
         everybody = np.ones((config.peer_seeds, self.size), bool)
         for number, network in enumerate(config.peers):
             stage = self.stage(network)
@@ -247,16 +249,13 @@ class Trial:
             ]
             members = self.members(_FIRST["peers"] + 1000 * number, rows, result.diverged)
             tables.append((members, {"accuracy": right.mean(1), "loss": loss.mean(1)}))
-        if len(config.peers):
-            series = [part["inputs"][..., 0] for part in (self.test, self.data)]
-            bar_of = self.launched.bar(f"{self.name}: nearest neighbour", len(series[0]), "series")
-            with self.launched.timed("nearest neighbour"), bar_of as bar:
-                nearest = nearest_neighbour(*series, on_block=lambda done: bar.update(done - bar.n))
-            right = self.data["label"][nearest.indices] == self.test["label"]
-            rows = [{"method": "nearest_neighbour_dtw", "num_train": self.size}]
-            tables.append((self.members(_FIRST["reference"], rows, False), {"accuracy": [right.mean()]}))
-        if not tables:
-            return {}
+        series = [part["inputs"][..., 0] for part in (self.test, self.data)]
+        bar_of = self.launched.bar(f"{self.name}: nearest neighbour", len(series[0]), "series")
+        with self.launched.timed("nearest neighbour"), bar_of as bar:
+            nearest = nearest_neighbour(*series, on_block=lambda done: bar.update(done - bar.n))
+        right = self.data["label"][nearest.indices] == self.test["label"]
+        rows = [{"method": "nearest_neighbour_dtw", "num_train": self.size}]
+        tables.append((self.members(_FIRST["reference"], rows, False), {"accuracy": [right.mean()]}))
         long = [results.long("shapley", members, value, stage="peer", split="evaluate") for members, value in tables]
         return {
             "members": pd.concat([members for members, _ in tables], ignore_index=True),

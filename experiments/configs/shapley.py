@@ -9,6 +9,7 @@ ECG5000        500, 5 classes                                              40
 ECGFiveDays    23, 2 classes                                               40
 TwoLeadECG     23, 2 classes                                               40
 ucr            all four, one after the other                               40
+peers          all four: ResNet and FCN as published, and 1-NN DTW        10
 paper          all four with the published sizes and 1,500 epochs          40  a GPU is needed
 
 All but the first need --config.data_dir=DIR, the UCR archive's own folder or one that holds it as `UCRArchive_2018`.
@@ -18,7 +19,7 @@ Any problem of the archive: --config.problems="('NAME',)" with one of these vari
 from ml_collections import ConfigDict
 
 PROBLEMS = ("ECG200", "ECG5000", "ECGFiveDays", "TwoLeadECG")
-VARIANTS = ("", *PROBLEMS, "ucr", "paper")
+VARIANTS = ("", *PROBLEMS, "ucr", "peers", "paper")
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -28,7 +29,7 @@ def get_config(variant: str = "") -> ConfigDict:
         raise ValueError(f"shapley has no variant {variant!r}; use one of {known}, or none for the simulated default.")
     config = ConfigDict()
     config.variant = variant
-    config.seeds = 40  # The number of seeds: 0, 1, ..., seeds - 1. The paper has "more than 40".
+    config.seeds = 40  # 0, 1, ..., seeds - 1; the paper has "more than 40". 0: peers only.
     config.seeds_at_once = 8  # Trained, judged and kept together; what a kill may cost.
     config.data = "ucr"  # ucr or simulated.
     config.data_dir = ""
@@ -64,7 +65,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.pgd_shares = (20,)  # The same by projected gradients.
     config.pgd_steps = 5
 
-    config.peers = ("resnet", "fcn")  # As they were published (Fawaz et al.), but for fewer than 1,500 epochs.
+    config.peers = ()  # ResNet and FCN as they were published (Fawaz et al.), but for fewer than 1,500 epochs.
     config.peer_seeds = 10
     config.peer_epochs = 300
     config.peer_learning_rate = 1e-3
@@ -77,10 +78,12 @@ def get_config(variant: str = "") -> ConfigDict:
         config.channels, config.depths, config.depth_splits = (8, 16), (1, 2), 2
         config.steps, config.halves, config.attacked = 150, 32, 50
         config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
-        config.hardened_shares, config.pgd_shares, config.peers = (20,), (), ()
+        config.hardened_shares, config.pgd_shares = (20,), ()
+    elif variant == "peers":
+        config.seeds, config.peers = 0, ("resnet", "fcn")
     elif variant == "paper":
         config.channels, config.momentum, config.learning_rate = (64, 128, 128), 0.99, 1e-3
-        config.epochs = config.peer_epochs = 1500
+        config.peers, config.epochs, config.peer_epochs = ("resnet", "fcn"), 1500, 1500
         config.least_batch, config.largest_batch = 1, 64
         config.background, config.seeds_at_once = 100, 40
         config.hardened_shares = config.pgd_shares = config.compared_shares = (5, 10, 15, 20)

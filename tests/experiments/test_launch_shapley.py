@@ -106,6 +106,7 @@ def test_the_top_and_the_bottom_are_those_of_the_values(default_run):
                 np.testing.assert_array_equal(np.sort(removed)[::-1] if side == "top" else np.sort(removed), end)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_seeds_do_not_change_a_seed(default_run, folder):
     with launching.first_only(folder, "shapley_at_once") as first:
         if first:
