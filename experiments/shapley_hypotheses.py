@@ -107,7 +107,8 @@ def judge(values: pd.DataFrame, score: str) -> pd.DataFrame:
 
         own = values[(values["problem"] == problem) & (values["score"] == score) & (values["side"] == "top")]
         for statement in STATEMENTS:
-            shares = sorted(own.loc[own["hardening"] == statement.hardening, "percent"].unique())
+            measured = (own["hardening"] == statement.hardening) & (own["metric"] == statement.metric)
+            shares = sorted(own.loc[measured, "percent"].unique())
             full, before = of(FULL, statement), None
             for percent in shares:
                 top, random = (of(Arm(one, "top", percent), statement) for one in (score, "random"))

@@ -1,0 +1,78 @@
+"""The Shapley study's arms, the choice of depth, and its published figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import shapley_grids, shapley_published, shapley_tables
+from experiments.configs import shapley as configs
+from experiments.shapley_grids import FULL, Arm
+from experiments.shapley_trial import choose_depth
+
+
+@pytest.mark.parametrize("variant", configs.VARIANTS)
+def test_every_variant_has_arms_with_their_controls(variant):
+    config = configs.get_config(variant)
+    shapley_grids.check(config)
+    arms = shapley_grids.removals(config)
+    assert len(set(arms)) == len(arms)
+    assert len({arm.method for arm in arms}) == len(arms)
+    for arm in arms:
+        assert Arm("random", "top", arm.percent) in arms
+        assert arm._replace(side="bottom") in arms or arm.score == "random"
+    for hardening in ("crafted", "projected_gradient"):
+        hardened = shapley_grids.hardened(config, hardening)
+        assert all(arm._replace(hardening="none") in [FULL, *arms] for arm in hardened)
+        assert not hardened or FULL._replace(hardening=hardening) in hardened
+
+
+def test_random_removals_are_nested_and_differ_between_seeds():
+    arms = [Arm("random", "top", share) for share in (5, 10, 20)]
+    labels = np.arange(40) % 2
+    values = [{"random": shapley_grids.random_values(seed, 40)} for seed in (0, 0, 1)]
+    first, again, other = (shapley_grids.masks(arms, value, labels, ["a", "b"], True) for value in values)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert (first[0] >= first[1]).all()
+    assert (first[1] >= first[2]).all()
+    assert (~first).sum(1).tolist() == [2, 4, 8]
+
+
+def test_the_shallowest_depth_within_one_standard_error_is_chosen():
+    depths = np.array([1, 2, 3])
+    losses = np.array([[0.9, 1.1], [0.50, 0.54], [0.48, 0.52]])  # Means 1, 0.52, 0.50; the error of the last is 0.02.
+    assert choose_depth(depths, losses).set_index("depth")["chosen"].tolist() == [False, True, False]
+    losses[1] += 0.001
+    assert choose_depth(depths, losses).set_index("depth")["chosen"].tolist() == [False, False, True]
+    losses[2] = np.nan
+    assert choose_depth(depths, losses).set_index("depth")["chosen"].tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="no depth has a finite held-out loss"):
+        choose_depth(depths, np.full((3, 2), np.nan))
+
+
+def test_the_mode_is_the_most_frequent_and_of_several_the_smallest():
+    assert shapley_tables.mode(np.array([0.9, 0.8, 0.9, 0.7])) == (0.9, 2)
+    assert shapley_tables.mode(np.array([0.9, 0.8])) == (0.8, 1)
+
+
+def test_published_results_agree_with_the_archive_where_both_exist():
+    """Two sources of one method on one problem lie within a few percent: a slip of the pen would not."""
+    rows = pd.DataFrame(
+        [(peer.method, name, value) for peer in shapley_published.PEERS for name, value in peer.accuracy.items()],
+        columns=["method", "problem", "accuracy"],
+    )
+    assert rows["accuracy"].between(70, 100).all()
+    spread = rows.groupby(["method", "problem"])["accuracy"].agg(lambda values: values.max() - values.min())
+    assert spread.max() < 3
+    for method, source in shapley_published.REPEATED.values():
+        assert any((peer.method, peer.source) == (method, source) for peer in shapley_published.PEERS)
+
+
+def test_a_repetition_agrees_within_one_published_deviation():
+    values = pd.DataFrame(
+        {"metric": "accuracy", "method": "resnet", "problem": "ECG200", "value": [0.86, 0.87], "seed": [0, 1]}
+    )
+    (said,) = shapley_tables.repeated(values, ["ECG200"])
+    assert said == "ResNet on ECG200: 86.50 (n = 2) against 87.4 ± 1.6, agrees"
+    (said,) = shapley_tables.repeated(values.assign(value=values["value"] - 0.03), ["ECG200"])
+    assert said.endswith("does not agree")
