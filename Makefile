@@ -1,4 +1,4 @@
-# `make aml` and `make test` need nothing but Python >= 3.11, make and a C library.
+# `make aml`, `make shapley` and `make test` need nothing but Python >= 3.11, make and a C library.
 PYTHON ?= python3
 VENV ?= .venv
 # The lock: the versions that are tested together. `make test CONSTRAINTS= VENV=.venv-new` takes the newest instead.
@@ -12,10 +12,13 @@ bin := $(VENV)/bin
 # Installed again when a requirement or the lock changes, and only then; an interrupted installation leaves no stamp.
 stamp := $(VENV)/.installed
 
-.PHONY: aml test test-slow test-real lint format clean
+.PHONY: aml shapley test test-slow test-real lint format clean
 
 aml: $(stamp)
 	$(bin)/python -m experiments.aml --workdir=$(WORKDIR)
+
+shapley: $(stamp)
+	$(bin)/python -m experiments.shapley --workdir=runs/shapley
 
 test: $(stamp)
 	$(bin)/python -m pytest -q -n 2 -m "not slow and not real_data"

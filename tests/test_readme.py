@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 def names():
     """What is defined after all blocks ran, one after the other as a reader would type them."""
     blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
@@ -39,6 +39,15 @@ def test_a_fresh_probe_reads_as_much_as_claimed(names):
     assert names["left"].low < names["left"].estimate < names["left"].high
 
 
+def test_contributions_add_up_and_name_what_the_disease_is_read_from(names):
+    assert names["apart"] < 1e-6
+    logits = np.tanh(names["x"] @ np.asarray(names["params"]["backbone"])) @ names["params"]["disease_head"]
+    score = 1 / (1 + np.exp(-logits[~names["train"]]))
+    np.testing.assert_allclose(names["said"].predictions[:, 0], score, rtol=1e-4)
+    claimed = re.search(r"Of disease, age, both, noise: ([\d., ]+)", README)[1]
+    np.testing.assert_allclose(names["drivers"], [float(value) for value in claimed.split(",")], atol=0.02)
+
+
 def test_the_sweep_descends_to_the_least_squares(names):
     x, age, train = names["x"], names["age"], names["train"]
     least = np.mean((x[train] @ np.linalg.lstsq(x[train], age[train])[0] - age[train]) ** 2)
@@ -50,6 +59,6 @@ def test_the_sweep_descends_to_the_least_squares(names):
 
 def test_every_file_it_points_to_exists():
     # Results appear with the first real run; everything else must be there.
-    linked = set(re.findall(r"\]\(([\w/.]+)\)", README)) - {"docs/results/aml.md"}
+    linked = set(re.findall(r"\]\(([\w/.]+)\)", README)) - {"docs/results/aml.md", "docs/results/shapley.md"}
     assert len(linked) >= 4
     assert [name for name in sorted(linked) if not (ROOT / name).exists()] == []
