@@ -12,7 +12,7 @@ import pandas as pd
 
 from data_pipelines import ucr
 from data_pipelines.simulate import beat_classes
-from experiments import launch, results, shapley_grids, shapley_report
+from experiments import launch, results, shapley_depth, shapley_grids, shapley_peers, shapley_report
 from experiments.shapley_block import Block
 from experiments.shapley_trial import Trial
 from jaxfair.attribution import removal
@@ -48,7 +48,7 @@ def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -
     parts.once(names[0], trial.problem_tables)
     if config.seeds:
         names += _study(launched, parts, trial)
-    parts.once(names[1], trial.peer_tables)
+    parts.once(names[1], functools.partial(shapley_peers.peer_tables, trial))
     return names
 
 
@@ -56,7 +56,7 @@ def _study(launched, parts, trial):
     """The parts of everything but the peers."""
     config, name = launched.config, trial.name
     names = [f"{name}-depth", f"{name}-values"]
-    parts.once(names[0], trial.depth_tables)
+    parts.once(names[0], functools.partial(shapley_depth.depth_tables, trial))
     depths = parts.read(names[0])["depths"]
     depth = int(depths.loc[depths["chosen"], "depth"].iloc[0])
     parts.once(names[1], functools.partial(trial.value_tables, depth))

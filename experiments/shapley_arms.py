@@ -6,6 +6,7 @@ import pandas as pd
 
 from experiments.report_run import Run
 from experiments.report_tables import final_values
+from experiments.shapley_grids import CONTROLS
 
 MEMBERS = [
     "member",
@@ -44,17 +45,18 @@ REMOVALS = {
     "top": Style("without the top n %", "#D55E00", "v"),
     "bottom": Style("without the bottom n %", "#0072B2", "^"),
     "random": Style("without a random n %", "#5f6875", "o"),
+    "matched": Style("without as many of its classes at random", "#009E73", "s"),
 }
 
 
 def arm_values(run: Run) -> pd.DataFrame:
     """The final values on the test beats with the columns of the members' table that say what is what.
 
-    `kind` is full, top, bottom or random.
+    `kind` is full or one of `REMOVALS`.
     """
     members = run.members[[*MEMBERS]].drop(columns=["method", "seed"])
     values = final_values(run.results).merge(members, on="member", how="left", validate="many_to_one")
-    kind = values["side"].where(values["score"] != "random", "random")
+    kind = values["side"].where(~values["score"].isin(CONTROLS), values["score"])
     return values.assign(kind=kind.where(values["percent"] > 0, "full"), value=values["value"].astype(float))
 
 

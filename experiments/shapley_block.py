@@ -103,7 +103,9 @@ class Block:
             values["random"] = shapley_grids.random_values(int(seed), trial.size)
             try:
                 masks.append(
-                    shapley_grids.masks(arms, values, trial.data["label"], trial.problem.labels, config.keep_classes)
+                    shapley_grids.masks(
+                        arms, values, trial.data["label"], trial.problem.labels, config.keep_classes, config.scores[0]
+                    )
                 )
             except ValueError as error:
                 raise ValueError(f"{trial.name}, seed {seed}: {error}") from error

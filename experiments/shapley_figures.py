@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.report_tables import summarize
 from experiments.shapley_arms import REMOVALS, SCORES
+from experiments.shapley_grids import CONTROLS
 
 CURVES = {
     "accuracy": "accuracy",
@@ -20,7 +21,7 @@ WIDTH = 8.4
 
 def removal_curves(values: pd.DataFrame, score: str, problems: list[str]) -> Figure:
     """Each metric by the share removed, one column a problem: mean over seeds and its 95 % interval."""
-    plain = values[(values["hardening"] == "none") & values["score"].isin(["", score, "random"])]
+    plain = values[(values["hardening"] == "none") & values["score"].isin(["", score, *CONTROLS])]
     alone = len(problems) == 1  # Then the metrics stand side by side.
     size = (WIDTH, 2.6) if alone else (WIDTH, 0.9 + 1.7 * len(CURVES))
     drawing = Figure(figsize=size, layout="constrained")
@@ -45,7 +46,7 @@ def removal_curves(values: pd.DataFrame, score: str, problems: list[str]) -> Fig
             if alone or row == len(CURVES) - 1:
                 axes.set_xlabel("removed samples (%)")
             axes.set_xticks(sorted(plain["percent"].unique()))
-    drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawing
 
 
@@ -78,7 +79,7 @@ def scores_against_random(gaps: pd.DataFrame, problems: list[str]) -> Figure:
 def beats(pictures: pd.DataFrame) -> Figure:
     """Of each class of a problem, a training beat coloured by its attribution and a test beat with its twin."""
     classes = list(pictures["class"].drop_duplicates())
-    drawing = Figure(figsize=(max(WIDTH * len(classes) / 4, 4.6), 4.4), layout="constrained")
+    drawing = Figure(figsize=(WIDTH, 4.0), layout="constrained")
     grid = drawing.subplots(2, len(classes), squeeze=False, sharex=True, sharey=True)
     largest = float(np.nanmax(np.abs(pictures["contribution"].to_numpy(dtype=float))))
     scale, drawn = TwoSlopeNorm(0, -max(largest, 1e-12), max(largest, 1e-12)), None
@@ -92,7 +93,10 @@ def beats(pictures: pd.DataFrame) -> Figure:
         if len(twin):
             axes.plot(twin["time"], twin["changed"], color="#D55E00", lw=1.3, label="DeepFool's twin")
             axes.plot(twin["time"], twin["value"], color="#1f2733", lw=1.1, label="test beat")
-            axes.set_title(f"{twin['id'].iloc[0]}, ‖r‖/‖x‖ = {twin['relative_norm'].iloc[0]:.2f}", fontweight="normal")
+            change = 5 * (twin["changed"] - twin["value"])
+            axes.plot(twin["time"], change, color="#D55E00", lw=0.8, ls=":", label="the change, times 5")
+            title = f"{twin['id'].iloc[0]}\n‖r‖/‖x‖ = {twin['relative_norm'].iloc[0]:.3f}"
+            axes.set_title(title, fontweight="normal", fontsize=8)
         else:
             axes.text(0.5, 0.5, "none was fooled", transform=axes.transAxes, ha="center", color="#8a8f98")
         axes.set_xlabel("sample")
@@ -101,7 +105,7 @@ def beats(pictures: pd.DataFrame) -> Figure:
     drawing.colorbar(drawn, ax=grid[0], label="contribution to\nits own probability", shrink=0.9)
     handles = [axes.get_legend_handles_labels() for axes in grid[1] if axes.get_legend_handles_labels()[0]]
     if handles:
-        drawing.legend(*handles[0], loc="outside lower center", ncols=2)
+        drawing.legend(*handles[0], loc="outside lower center", ncols=3)
     return drawing
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxfair.attribution import data_values, removal
 
+CONTROLS = ("random", "matched")
 SCORES = (*data_values.SCORES, "loss", "knn_shapley", "data_oob", "banzhaf")
 # Of the random numbers that choose which samples go at random; apart from all other streams.
 _RANDOM_STREAM = 31
@@ -16,7 +17,8 @@ class Arm(NamedTuple):
     """One way to train, for every seed.
 
     Attributes:
-      score: By which samples are removed; "random", or "" for none.
+      score: By which samples are removed; "random", "matched" for random ones of the classes that the first score's top
+        removal takes them from, or "" for none.
       side: "top", "bottom", or "" for none.
       percent: Of the training samples.
       hardening: "none", "crafted" or "projected_gradient".
@@ -32,8 +34,8 @@ class Arm(NamedTuple):
         """The arm's name in tables."""
         if not self.score:
             base = "full"
-        elif self.score == "random":
-            base = f"without_random_{self.percent:g}"
+        elif self.score in CONTROLS:
+            base = f"without_{self.score}_{self.percent:g}"
         else:
             base = f"without_{self.side}_{self.percent:g}_{self.score}"
         return base if self.hardening == "none" else f"{base}+{self.hardening}"
@@ -65,18 +67,18 @@ def check(config) -> None:
 
 def removals(config) -> list[Arm]:
     """What is retrained without: by score and side, and at random."""
-    arms = [Arm("random", "top", percent) for percent in config.shares]
+    arms = [Arm(control, "top", percent) for percent in config.shares for control in CONTROLS]
     for scores, shares in ((config.scores, config.shares), (config.compared_scores, config.compared_shares)):
         arms += [Arm(score, side, percent) for score in scores for percent in shares for side in removal.SIDES]
     return arms
 
 
 def hardened(config, hardening: str) -> list[Arm]:
-    """What is hardened: the full model, without the top by the first score, and without as many at random."""
+    """What is hardened: the full model, without the top by the first score, and without as many of the controls'."""
     shares = config.hardened_shares if hardening == "crafted" else config.pgd_shares
     if not shares:
         return []
-    bases = [FULL, *(Arm(score, "top", percent) for percent in shares for score in (config.scores[0], "random"))]
+    bases = [FULL, *(Arm(score, "top", share) for share in shares for score in (config.scores[0], *CONTROLS))]
     return [base._replace(hardening=hardening) for base in bases]
 
 
@@ -86,7 +88,12 @@ def random_values(seed: int, size: int) -> np.ndarray:
 
 
 def masks(
-    arms: Iterable[Arm], values: Mapping[str, np.ndarray], labels: np.ndarray, names: Sequence[str], keep_classes: bool
+    arms: Iterable[Arm],
+    values: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    names: Sequence[str],
+    keep_classes: bool,
+    first: str = "signed_sum",
 ) -> np.ndarray:
     """Which training samples each arm of one seed is trained on: `[arm, sample]` boolean.
 
@@ -96,18 +103,22 @@ def masks(
       labels: `[sample]` int.
       names: By class, its label in the archive.
       keep_classes: See `removal.kept`.
+      first: The score whose classes the arms "matched" follow.
     """
+
+    def kept(score, arm):
+        return removal.kept(values[score], labels, arm.percent, side=arm.side, keep_classes=keep_classes, names=names)
+
     rows = []
     for arm in arms:
         if not arm.score:
             rows.append(np.ones(len(labels), bool))
             continue
         try:
-            rows.append(
-                removal.kept(
-                    values[arm.score], labels, arm.percent, side=arm.side, keep_classes=keep_classes, names=names
-                )
-            )
+            if arm.score == "matched":
+                rows.append(removal.matched(kept(first, arm), labels, values["random"]))
+            else:
+                rows.append(kept(arm.score, arm))
         except ValueError as error:
             raise ValueError(f"{arm.method}: {str(error).partition(': ')[2]}") from error
     return np.stack(rows)

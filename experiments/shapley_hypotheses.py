@@ -1,4 +1,4 @@
-"""The paper's two hypotheses, as it states them and against the removal of as many samples at random.
+"""The paper's two hypotheses, as it states them and against random removals, of any classes or of the same.
 
 The first: the model trained on everything (M) is at least as good as one trained without the n % of samples that score
 highest, on test beats, on counterfactuals, and hardened on counterfactuals. The second: removing more is at least as
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.shapley_grids import FULL, Arm
+from experiments.shapley_grids import CONTROLS, FULL, Arm
 from jaxfair import metrics
 
 
@@ -69,6 +69,7 @@ STATEMENTS = (
     ),
 )
 
+SUFFIXES = ("", *(f"_{control}" for control in CONTROLS))
 HOLDS, FAILS, EQUAL, OPEN = "holds", "fails", "equal", "undecided"
 
 
@@ -91,9 +92,9 @@ def judge(values: pd.DataFrame, score: str) -> pd.DataFrame:
 
     Returns:
       A row a problem, hypothesis (1 or 2), statement and share: `percent`, for hypothesis 2 also `before`, the smaller
-      share; `better` and `worse`, the two means; and for the comparison as stated and the one against random (columns
-      with the suffix `_random`) mean, low, high, n, p, p_holm, verdict. P-values are adjusted for all tests of one
-      problem.
+      share; `better` and `worse`, the two means; and for the comparison as stated, the one against random (columns with
+      the suffix `_random`) and the one against random samples of the same classes (`_matched`) mean, low, high, n, p,
+      p_holm, verdict. P-values are adjusted for all tests of one problem and comparison.
     """
     table = values.pivot_table(
         index=["problem", "hardening", "score", "side", "percent", "metric"], columns="seed", values="value"
@@ -111,30 +112,37 @@ def judge(values: pd.DataFrame, score: str) -> pd.DataFrame:
             shares = sorted(own.loc[measured, "percent"].unique())
             full, before = of(FULL, statement), None
             for percent in shares:
-                top, random = (of(Arm(one, "top", percent), statement) for one in (score, "random"))
+                top = of(Arm(score, "top", percent), statement)
+                controls = {one: of(Arm(one, "top", percent), statement) for one in CONTROLS}
                 row = {"problem": problem, "statement": statement.name, "percent": percent}
-                rows.append(row | {"hypothesis": 1, "before": 0.0} | _compared(full, top, full, random))
+                rows.append(
+                    row
+                    | {"hypothesis": 1, "before": 0.0}
+                    | _compared(full, top, dict.fromkeys(CONTROLS, full), controls)
+                )
                 if before is not None:
                     rows.append(
-                        row | {"hypothesis": 2, "before": before[0]} | _compared(before[1], top, before[2], random)
+                        row | {"hypothesis": 2, "before": before[0]} | _compared(before[1], top, before[2], controls)
                     )
-                before = (percent, top, random)
+                before = (percent, top, controls)
     judged = pd.DataFrame(rows)
     if judged.empty:
         return judged
-    for suffix in ("", "_random"):
+    for suffix in SUFFIXES:
         judged[f"p_holm{suffix}"] = judged.groupby("problem")[f"p{suffix}"].transform(metrics.holm)
     return judged
 
 
-def _compared(better, worse, better_random, worse_random):
-    """As stated, and how much more the top removal takes than the random one: a difference of differences."""
-    stated = metrics.paired_difference(better, worse)
-    row = {"better": np.nanmean(better), "worse": np.nanmean(worse)} | _columns(stated, "")
-    if worse_random is None:
-        return row
+def _compared(better, worse, better_controls, worse_controls):
+    """As stated, and how much more the top removal takes than each control: differences of differences."""
+    row = {"better": np.nanmean(better), "worse": np.nanmean(worse)}
+    row |= _columns(metrics.paired_difference(better, worse), "")
     gap = np.asarray(better, float) - worse
-    return row | _columns(metrics.paired_difference(gap, np.asarray(better_random, float) - worse_random), "_random")
+    for control, left in worse_controls.items():
+        if left is not None:
+            other = np.asarray(better_controls[control], float) - left
+            row |= _columns(metrics.paired_difference(gap, other), f"_{control}")
+    return row
 
 
 def _columns(difference, suffix):

@@ -7,6 +7,7 @@ from experiments import shapley_figures, shapley_hypotheses, shapley_tables
 from experiments.report import Figure, Run, Section, Statements, Table, Text, read_workdir, write_report
 from experiments.report_tables import arm_members, interval, number, summarize
 from experiments.shapley_arms import SCORES, arm_values, base_score, problems, study
+from experiments.shapley_grids import CONTROLS
 from experiments.shapley_hypotheses import EQUAL, FAILS, HOLDS, STATEMENTS
 from jaxfair.attribution.removal import num_removed
 
@@ -59,9 +60,8 @@ def sections(run: Run) -> list[Section]:
 
 def _findings(run, own, judged, names, score) -> Section:
     simulated = run.config.get("data") == "simulated"
-    blocks = [
-        Text(("On simulated beats. " if simulated else "") + _sentence(own, judged, name, score)) for name in names
-    ]
+    start = "On simulated beats. " if simulated else ""
+    blocks = [Text(f"{start}{_sentence(own, judged, name, score)} {_taken_from(run, name, score)}") for name in names]
     if len(judged):
         blocks.append(Statements([_card(judged, *card) for card in _CARDS]))
         curves = own[own["metric"].isin(list(shapley_figures.CURVES))]
@@ -89,8 +89,15 @@ _CARDS = (
         "Do the top samples matter more than random ones?",
         "The same against a random removal of the same size: what the paper does not test.",
     ),
+    (
+        1,
+        "_matched",
+        "More than random ones of the same classes?",
+        "The same against as many random samples of each class: what is left of the score beside the classes it takes.",
+    ),
     (2, "", "Hypothesis 2 as stated: does removing more do more harm?", "One share against the next larger one."),
     (2, "_random", "Does removing more do more harm than at random?", "Differences of differences, share by share."),
+    (2, "_matched", "And more than at random within its classes?", "The same for random samples of the same classes."),
 )
 
 
@@ -117,7 +124,7 @@ def _counts(verdicts):
 def _sentence(own, judged, problem, score):
     """One problem in words: accuracies, and what the largest removal does beyond chance."""
     part = own[(own["problem"] == problem) & (own["metric"] == _COMPARED) & (own["hardening"] == "none")]
-    part = part[part["score"].isin(["", score, "random"])]
+    part = part[part["score"].isin(["", score, *CONTROLS])]
     rows = summarize(part, ["kind", "percent"]).set_index(["kind", "percent"])
     largest = part["percent"].max()
     full = rows.loc[("full", 0.0)]
@@ -133,12 +140,17 @@ def _sentence(own, judged, problem, score):
         & (judged["percent"] == largest)
         & (judged["statement"] == STATEMENTS[0].name)
     ].iloc[0]
-    if row["n"] > 1:
-        signed = ("+" if row["mean_random"] > 0 else "") + number(row["mean_random"])
-        said.append(
-            f"The top samples cost {signed} {interval(row['low_random'], row['high_random'])} more than random ones: "
-            f"that they matter more {_IN_WORDS[row['verdict_random']]}."
-        )
+    for control, others in (("random", "random ones"), ("matched", "random ones of the same classes")):
+        if row["n"] > 1:
+            gap = row[f"mean_{control}"]
+            signed, within = (
+                ("+" if gap > 0 else "") + number(gap),
+                interval(row[f"low_{control}"], row[f"high_{control}"]),
+            )
+            said.append(
+                f"The top samples cost {signed} {within} more than {others}: that they matter more "
+                f"{_IN_WORDS[row[f'verdict_{control}']]}."
+            )
     return " ".join(said)
 
 
@@ -149,6 +161,22 @@ _IN_WORDS = {
     shapley_hypotheses.OPEN: "is undecided",
     "too few seeds": "cannot be said from so few seeds",
 }
+
+
+def _class_shares(run, problem, score):
+    removed, counts = run.table("removed", ["problem", "member", "id", "class"]), run.table("counts", COUNTS)
+    return shapley_tables.class_shares(removed, run.members, counts, problem, score)
+
+
+def _taken_from(run, problem, score):
+    """The class that the score's top is most of, in words."""
+    shares = _class_shares(run, problem, score)
+    name = (shares["top"] - shares["share"]).idxmax()
+    row, percent = shares.loc[name], shares.attrs["percent"]
+    return (
+        f"Of the {percent:g} % that score highest {100 * row['top']:.0f} % are of class {name}, which has "
+        f"{100 * row['share']:.0f} % of the training samples."
+    )
 
 
 def _data(run, names) -> Section:
@@ -221,8 +249,7 @@ def _scores(run, own, names, score) -> Section:
         rows = gaps[gaps["percent"] == largest]
         blocks.append(Figure("scores", caption, shapley_figures.scores_against_random(rows, names)))
     blocks += [shapley_tables.scores(values, planted, name) for name in names]
-    removed, counts = run.table("removed", ["problem", "member", "id", "class"]), run.table("counts", COUNTS)
-    blocks += [shapley_tables.classes_removed(removed, run.members, counts, name, score) for name in names]
+    blocks += [shapley_tables.classes_removed(_class_shares(run, name, score), name) for name in names]
     return Section("The scores", blocks)
 
 

@@ -7,6 +7,7 @@ from experiments import shapley_published
 from experiments.report import Table
 from experiments.report_tables import DASH, Cell, cell, interval, number, summarize
 from experiments.shapley_arms import HARDENINGS, REMOVALS, SCORES
+from experiments.shapley_grids import CONTROLS
 from experiments.shapley_hypotheses import FAILS
 from jaxfair import metrics
 
@@ -124,16 +125,30 @@ def hypotheses(judged: pd.DataFrame, problem: str) -> Table:
                 _p(row.p_holm),
                 _difference(row, "_random"),
                 _p(row.p_holm_random),
+                _difference(row, "_matched"),
+                _p(row.p_holm_matched),
             ]
         )
     n = int(judged.loc[judged["problem"] == problem, "n"].max())
     caption = (
-        f"{problem}, n = {n} seeds. Hypothesis 1 compares M with the model without the top n %; hypothesis 2 one share "
-        "with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds; the verdict "
-        "is whether it lies above 0. 'More than random': how much more is lost than by removing as many samples at "
-        "random. P-values of a sign-flip test, adjusted for all of this problem's tests (Holm)."
+        f"{problem}, n = {n} seeds. Hypothesis 1 compares M with the model without the top n %; hypothesis 2 one "
+        "share with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds; the "
+        "verdict is whether it lies above 0. 'More than random': how much more is lost than by removing as many "
+        "samples at random, or as many at random of the classes that the score removes. P-values of a sign-flip "
+        "test, adjusted for all of this problem's tests (Holm)."
     )
-    header = ["statement", "removed", "with", "without", "as stated", "p", "more than random", "p"]
+    header = [
+        "statement",
+        "removed",
+        "with",
+        "without",
+        "as stated",
+        "p",
+        "more than random",
+        "p",
+        "than random of its classes",
+        "p",
+    ]
     return Table(caption, header, rows, text_columns=2)
 
 
@@ -153,11 +168,11 @@ def _p(value):
 def attacks(values: pd.DataFrame, problem: str, score: str) -> Table:
     """Models against counterfactuals: who crafted them, who is tested."""
     rows = []
-    part = values[(values["problem"] == problem) & values["score"].isin(["", score, "random"])]
+    part = values[(values["problem"] == problem) & values["score"].isin(["", score, *CONTROLS])]
     summary = summarize(part, ["hardening", "kind", "percent", "metric"])
     summary = summary.set_index(["hardening", "kind", "percent", "metric"])
     for hardening in HARDENINGS:
-        for kind in ("full", "top", "bottom", "random"):
+        for kind in ("full", *REMOVALS):
             shares = sorted({key[2] for key in summary.index if key[:2] == (hardening, kind)})
             for share in shares:
                 name = "M" if kind == "full" else f"{REMOVALS[kind].label.replace('n %', f'{share:g} %')}"
@@ -183,7 +198,7 @@ def gaps(values: pd.DataFrame, score: str) -> pd.DataFrame:
     plain = values[(values["metric"] == "accuracy") & (values["hardening"] == "none") & (values["percent"] > 0)]
     random = plain[plain["kind"] == "random"].set_index(["problem", "percent", "seed"])["value"]
     rows = []
-    for (problem, name, kind, share), part in plain[plain["kind"] != "random"].groupby(
+    for (problem, name, kind, share), part in plain[~plain["score"].isin(CONTROLS)].groupby(
         ["problem", "score", "kind", "percent"], sort=False
     ):
         keys = pd.MultiIndex.from_arrays([part["problem"], part["percent"], part["seed"]])
@@ -239,26 +254,42 @@ def _by_score(values):
         yield name, part.assign(seed=part["seed"].fillna(-1).astype(int))
 
 
-def classes_removed(removed: pd.DataFrame, members: pd.DataFrame, counts: pd.DataFrame, problem: str, score: str):
-    """Of which classes the removed samples are, at the largest share."""
+_KINDS = ("top", "bottom", "random")
+
+
+def class_shares(
+    removed: pd.DataFrame, members: pd.DataFrame, counts: pd.DataFrame, problem: str, score: str
+) -> pd.DataFrame:
+    """Of which classes the removed samples are, over all seeds, at the largest share.
+
+    Returns:
+      A row a class: samples (in the training set), share (of it), top, bottom, random (of what was removed); fractions.
+      `attrs["percent"]` is the share that was removed.
+    """
     own = members[(members["problem"] == problem) & (members["hardening"] == "none") & members["percent"].gt(0)]
-    largest = own["percent"].max()
-    own = own[(own["percent"] == largest) & own["score"].isin([score, "random"])]
-    gone = removed.merge(own[["member", "score", "side"]], on="member")
+    own = own[(own["percent"] == own["percent"].max()) & own["score"].isin([score, "random"])]
+    gone = removed.merge(own[["member", "score", "side", "percent"]], on="member")
     gone["kind"] = gone["side"].where(gone["score"] != "random", "random")
-    shares = gone.groupby("kind", observed=True)["class"].value_counts(normalize=True)
-    train = counts[(counts["problem"] == problem) & (counts["split"] == "train")].set_index("class")["count"]
+    gone["class"] = gone["class"].astype(str)
+    train = counts[(counts["problem"] == problem) & (counts["split"] == "train")]
+    table = pd.DataFrame({"samples": train["count"].to_numpy()}, index=train["class"].astype(str))
+    table["share"] = table["samples"] / table["samples"].sum()
+    for kind in _KINDS:
+        table[kind] = (
+            gone.loc[gone["kind"] == kind, "class"].value_counts(normalize=True).reindex(table.index).fillna(0)
+        )
+    table.attrs["percent"] = float(own["percent"].max())
+    return table
+
+
+def classes_removed(shares: pd.DataFrame, problem: str) -> Table:
+    """The classes of the removed samples; `shares` as `class_shares` gives them."""
     rows = [
-        [
-            str(name),
-            number(count, "count"),
-            f"{100 * count / train.sum():.1f}",
-            *(f"{100 * shares.get((kind, name), 0.0):.1f}" for kind in REMOVALS),
-        ]
-        for name, count in train.items()
+        [name, number(row["samples"], "count"), *(f"{100 * row[part]:.1f}" for part in ("share", *_KINDS))]
+        for name, row in shares.iterrows()
     ]
     caption = (
-        f"{problem}: training samples by class, and the classes of the {largest:g} % that were removed, in percent, "
-        "over all seeds."
+        f"{problem}: training samples by class, and the classes of the {shares.attrs['percent']:g} % that were "
+        "removed, in percent, over all seeds."
     )
-    return Table(caption, ["class", "samples", "share", *(f"of the {kind}" for kind in REMOVALS)], rows)
+    return Table(caption, ["class", "samples", "share", *(f"of the {kind}" for kind in _KINDS)], rows)

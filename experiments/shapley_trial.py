@@ -10,22 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from data_pipelines import splits
 from data_pipelines.ucr import Problem
 from experiments import results
 from experiments.shapley_grids import Arm
 from jaxfair import sweeps, training
 from jaxfair.attribution import data_values, games
 from jaxfair.methods import shapley, shapley_evaluation
-from jaxfair.models.nearest_neighbour import nearest_neighbour
 from jaxfair.models.time_series import time_series_classifier
 
 NETWORK = "blend_res2net"
 # Seeds of what is no arm: a surrogate beside each seed, retrainings on halves, splits for the depth.
-SURROGATES, _HALVES, _SPLITS = 10_000, 20_000, 30_000
+SURROGATES, _HALVES, SPLITS = 10_000, 20_000, 30_000
 # Member numbers: the problem's, then of each seed's arms, then of what has no seed.
 _PER_PROBLEM, PER_SEED = 1_000_000, 1_000
-_FIRST = {"depth": 500_000, "halves": 600_000, "peers": 700_000, "reference": 800_000}
+FIRST = {"depth": 500_000, "halves": 600_000, "peers": 700_000, "reference": 800_000}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -163,34 +161,6 @@ class Trial:
         table["status"] = np.where(diverged, "diverged", "finished")
         return table
 
-    # Depth.
-
-    def depth_tables(self) -> dict[str, pd.DataFrame]:
-        """Every depth on held-out parts of the training set; the table `depths` says which is chosen."""
-        config = self.config
-        masks = [
-            splits.holdout_by_class(self.data["label"].astype(float), config.held_out, split, names=self.problem.labels)
-            for split in range(config.depth_splits)
-        ]
-        train, held_out = (np.stack(part) for part in zip(*masks, strict=True))
-        losses, tables = [], []
-        for depth in config.depths:
-            seeds = [_SPLITS + split for split in range(len(train))]
-            result = self.sweep(f"depth-{depth}", self.stage(depth=depth), seeds, train)
-            right, loss = self._predictions("held-out part", self.setting(depth=depth)[0], result, self.data)
-            loss, accuracy = ((part * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
-            rows = [
-                {"method": f"depth_{depth}", "backbone": NETWORK, "depth": depth, "num_train": n} for n in train.sum(1)
-            ]
-            members = self.members(_FIRST["depth"] + 100 * depth, rows, result.diverged)
-            values = {"accuracy": accuracy, "loss": loss}
-            tables.append((members, results.long("shapley", members, values, stage="depth", split="held_out")))
-            losses.append(loss)
-        table = choose_depth(np.array(config.depths), np.stack(losses))
-        table.insert(0, "problem", self.name)
-        members, long = (pd.concat(part, ignore_index=True) for part in zip(*tables, strict=True))
-        return {"members": members, "results": long, "depths": table}
-
     # Values that no single model gives.
 
     def value_tables(self, depth: int) -> dict[str, pd.DataFrame]:
@@ -204,10 +174,10 @@ class Trial:
         seeds = [_HALVES + number for number in range(len(masks))]
         result = self.sweep("halves", self.stage(depth=depth), seeds, masks)
         setting, _ = self.setting(depth=depth)
-        right, _ = self._predictions("halves judged", setting, result, self.data)
-        accuracy = self._predictions("halves judged", setting, result, self.test)[0].mean(1)
+        right, _ = self.predictions("halves judged", setting, result, self.data)
+        accuracy = self.predictions("halves judged", setting, result, self.test)[0].mean(1)
         rows = [{"method": "half", "backbone": NETWORK, "depth": depth, "num_train": n} for n in masks.sum(1)]
-        members = self.members(_FIRST["halves"], rows, result.diverged)
+        members = self.members(FIRST["halves"], rows, result.diverged)
         out = np.asarray(data_values.out_of_bag(right, masks))
         left_out = (~masks).sum(0)
         values["data_oob"] = (out, np.sqrt(out * (1 - out) / np.maximum(left_out, 1)))
@@ -216,7 +186,8 @@ class Trial:
         long = results.long("shapley", members, {"accuracy": accuracy}, stage="halves", split="evaluate")
         return {"members": members, "results": long, "values": table}
 
-    def _predictions(self, name, setting, result, data):
+    def predictions(self, name: str, setting: shapley.Setting, result: sweeps.Result, data: dict) -> tuple:
+        """Whether each member of a sweep tells each of `data` rightly, and its cross-entropy: `[member, example]`."""
         variables = result.state["best"].kept
         shared = (data["inputs"], data["label"])
         return self.over_all(name, shapley_evaluation.predictions, setting, (variables,), shared)
@@ -229,38 +200,6 @@ class Trial:
         table.insert(0, "seed", pd.array([seed] * len(table), dtype="Int64"))
         table.insert(0, "problem", self.name)
         return table
-
-    # Peers.
-
-    def peer_tables(self) -> dict[str, pd.DataFrame]:
-        """The published networks, and the nearest neighbour under dynamic time warping, on the same split."""
-        config, tables = self.config, []
-        if not config.peers:
-            return {}
-        everybody = np.ones((config.peer_seeds, self.size), bool)
-        for number, network in enumerate(config.peers):
-            stage = self.stage(network)
-            rate, seeds = config.peer_learning_rate, range(config.peer_seeds)
-            result = self.sweep(f"peer-{network}", stage, seeds, everybody, learning_rate=rate)
-            right, loss = self._predictions("peers judged", self.setting(network)[0], result, self.test)
-            rows = [
-                {"seed": seed, "method": network, "backbone": network, "num_train": self.size}
-                for seed in range(config.peer_seeds)
-            ]
-            members = self.members(_FIRST["peers"] + 1000 * number, rows, result.diverged)
-            tables.append((members, {"accuracy": right.mean(1), "loss": loss.mean(1)}))
-        series = [part["inputs"][..., 0] for part in (self.test, self.data)]
-        bar_of = self.launched.bar(f"{self.name}: nearest neighbour", len(series[0]), "series")
-        with self.launched.timed("nearest neighbour"), bar_of as bar:
-            nearest = nearest_neighbour(*series, on_block=lambda done: bar.update(done - bar.n))
-        right = self.data["label"][nearest.indices] == self.test["label"]
-        rows = [{"method": "nearest_neighbour_dtw", "num_train": self.size}]
-        tables.append((self.members(_FIRST["reference"], rows, False), {"accuracy": [right.mean()]}))
-        long = [results.long("shapley", members, value, stage="peer", split="evaluate") for members, value in tables]
-        return {
-            "members": pd.concat([members for members, _ in tables], ignore_index=True),
-            "results": pd.concat(long, ignore_index=True),
-        }
 
     # What pictures are made of.
 
@@ -324,29 +263,3 @@ def _stage(setting, epochs, hardening):
 def _bound(function, setting):
     """One function for each setting, so that its program is kept."""
     return functools.partial(function, setting)
-
-
-def choose_depth(depths: np.ndarray, losses: np.ndarray) -> pd.DataFrame:
-    """The shallowest depth whose mean held-out loss is within one standard error of the least: restrained learning.
-
-    The paper's rule is not public; this one is that of Breiman et al. for the size of trees.
-
-    Args:
-      depths: `[depth]`, increasing.
-      losses: `[depth, split]`.
-
-    Returns:
-      A row a depth: depth, loss (mean), standard_error, chosen.
-
-    References:
-      Breiman, Friedman, Olshen, Stone: Classification and Regression Trees, 1984, section 3.4.3.
-    """
-    mean = losses.mean(1)
-    error = losses.std(1, ddof=1) / np.sqrt(losses.shape[1]) if losses.shape[1] > 1 else np.zeros(len(losses))
-    if not np.isfinite(mean).any():
-        raise ValueError("choose_depth: no depth has a finite held-out loss; lower --config.learning_rate.")
-    best = np.nanargmin(mean)
-    chosen = np.flatnonzero(mean <= mean[best] + error[best])[0]
-    return pd.DataFrame(
-        {"depth": depths, "loss": mean, "standard_error": error, "chosen": np.arange(len(depths)) == chosen}
-    )

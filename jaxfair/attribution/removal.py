@@ -1,4 +1,4 @@
-"""Which training samples stay when the most or the least valuable ones go."""
+"""Which training samples stay when the most or the least valuable ones go, or as many of the same classes."""
 
 from collections.abc import Sequence
 
@@ -75,3 +75,26 @@ def kept(
             f"kept: {percent:g} % of {len(values)} samples cannot go without the last sample of a class; remove fewer."
         )
     return mask
+
+
+def matched(mask: np.ndarray, labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The mask of a removal that takes as many samples of each class as another one, by other values.
+
+    With random values it is the control for which classes a score removes: a score that ranks classes, and samples only
+    within them, removes one class before the next.
+
+    Args:
+      mask: `[sample]` boolean, what the other removal leaves.
+      labels: `[sample]`.
+      values: `[sample]`; within each class the largest go.
+
+    Returns:
+      `[sample]` boolean, with as many False in each class as `mask`.
+    """
+    mask, labels, values = np.asarray(mask, bool), np.asarray(labels), np.asarray(values)
+    left = np.ones(len(mask), bool)
+    for own in np.unique(labels):
+        members = np.flatnonzero(labels == own)
+        number = int((~mask[members]).sum())
+        left[members[np.argsort(-values[members], kind="stable")[:number]]] = False
+    return left

@@ -30,6 +30,10 @@ TINY = [
 FEW_ARMS = ["--config.seeds=2", "--config.arms=('no_adversary', 'ncov')", "--config.boosting_seeds=1"]
 NO_JOINT = ["--config.joint.alphas=()", "--config.boosting_seeds=0"]
 
+# Of results.parquet, whichever the study.
+COLUMNS = ["experiment", "unit", "member", "seed", "fold", "backbone"]
+COLUMNS += ["method", "stage", "epoch", "split", "metric", "value"]
+UNITS = {"fraction", "correlation", "share of variance", "years", "nats"}
 TINY_SHAPLEY = [
     "--config.simulated_train=36",
     "--config.simulated_test=12",
@@ -133,6 +137,11 @@ def shared_folder(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "launches"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def read(workdir):
+    """All tables that a run left, by name."""
+    return {path.stem: pd.read_parquet(path) for path in workdir.glob("*.parquet")}
 
 
 def write_ptbxl(folder):

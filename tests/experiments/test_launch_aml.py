@@ -11,18 +11,10 @@ import pytest
 import small_disk
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-COLUMNS = ["experiment", "unit", "member", "seed", "fold", "backbone"]
-COLUMNS += ["method", "stage", "epoch", "split", "metric", "value"]
 FILES = [f"{name}.parquet" for name in ("members", "results", "predictions", "intervals", "cohort", "rejected")]
 FILES += ["config.json", "environment.json", "report.html", "checkpoints", "tensorboard", "figures"]
 SECTIONS = ["Cohort", "Arms", "Detection against what is left of age", "Age in the MI score", "Simple methods"]
 SECTIONS += ["Training", "Uncertainty from the subjects", "Records not used"]
-UNITS = {"fraction", "correlation", "share of variance", "years", "nats"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return launching.shared_folder(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +45,15 @@ def launch(folder, name, *arguments, variant=""):
     return done
 
 
-def read(workdir):
-    return {path.stem: pd.read_parquet(path) for path in workdir.glob("*.parquet")}
-
-
 def assert_keeps_the_contract(workdir):
     """Everything that design and report promise of a finished run, whichever its variant."""
     assert [name for name in FILES if not (workdir / name).exists()] == []
     assert not [path for path in workdir.rglob("*.part")]
     assert list((workdir / "figures").glob("*.png"))
-    tables = read(workdir)
+    tables = launching.read(workdir)
     results, members, predictions = tables["results"], tables["members"], tables["predictions"]
-    assert list(results.columns) == COLUMNS
-    assert set(results["unit"]) <= UNITS
+    assert list(results.columns) == launching.COLUMNS
+    assert set(results["unit"]) <= launching.UNITS
     assert set(results["experiment"]) == {"aml"}
     assert results["metric"].str.fullmatch("[a-z][a-z0-9_]*").all()
     assert results["backbone"].isna().all()
@@ -102,7 +90,7 @@ def assert_keeps_the_contract(workdir):
 
 def test_the_default_variant_keeps_the_contract(default_run):
     assert_keeps_the_contract(default_run)
-    members = read(default_run)["members"]
+    members = launching.read(default_run)["members"]
     arms = members["method"].value_counts().to_dict()
     assert arms == {"baseline": 2, "no_adversary": 2, "ncov": 2, "joint_control": 2, "joint_hsic": 2}
     out = default_run.with_suffix(".out").read_text()
@@ -149,7 +137,7 @@ def test_killed_twice_and_out_of_disk_a_run_ends_as_an_undisturbed_one(default_r
         assert launching.kill_when(folder, lambda: (workdir / "parts/baseline.part").exists(), *arguments) == -9
         done = launching.start(folder, *arguments)
         assert done.returncode == 0, done.stderr
-        for name, table in read(default_run).items():
+        for name, table in launching.read(default_run).items():
             pd.testing.assert_frame_equal(pd.read_parquet(workdir / f"{name}.parquet"), table, check_exact=True)
         assert done.stdout.splitlines()[:-1] == default_run.with_suffix(".out").read_text().splitlines()[:-1]
 
@@ -160,7 +148,7 @@ def test_ptbxl_adam_runs_on_a_folder_with_a_few_bad_records(folder, ptbxl, defau
     arms = [*launching.FEW_ARMS, "--config.seeds=1", *launching.NO_JOINT]
     launch(folder, "ptbxl_adam", f"--config.data_dir={source}", *arms, variant="ptbxl_adam")
     assert_keeps_the_contract(folder / "ptbxl_adam")
-    tables = read(folder / "ptbxl_adam")
+    tables = launching.read(folder / "ptbxl_adam")
     assert str(damaged) in tables["rejected"].set_index("reason").loc[["truncated"], "id"].tolist()
     assert not {hidden, damaged} & set(tables["predictions"]["id"])
     assert "cut_lr.dat ends after" in (folder / "ptbxl_adam" / "report.html").read_text()
@@ -185,7 +173,7 @@ def test_every_variant_keeps_the_contract(folder, ptbxl, variant, arguments, arm
     name = f"slow-{variant or 'default'}"
     launch(folder, name, *data, *arguments, variant=variant)
     assert_keeps_the_contract(folder / name)
-    members = read(folder / name)["members"]
+    members = launching.read(folder / name)["members"]
     assert members["method"].nunique() == arms
     if variant == "pareto":
         assert members.groupby("method")["alpha"].nunique()["ncov"] == 6

@@ -6,17 +6,11 @@ import launching
 import numpy as np
 import pandas as pd
 import pytest
-from test_launch_aml import COLUMNS, UNITS
 
 FILES = ["members", "results", "predictions", "values", "removed", "counts", "problems", "depths", "pictures"]
 SECTIONS = ["Data", "Accuracy beside published accuracies", "The hypotheses", "The scores", "Beats", "Training"]
-# Full, 2 shares x (random, top, bottom), 3 scores x 2 sides, and 3 hardened.
-ARMS = 1 + 2 * 3 + 3 * 2 + 3
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return launching.shared_folder(tmp_path_factory)
+# Full, 2 shares x (2 controls, top, bottom), 3 scores x 2 sides, and 4 hardened.
+ARMS = 1 + 2 * 4 + 3 * 2 + 4
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +32,17 @@ def launch(folder, name, *arguments, variant=""):
     return done
 
 
-def read(workdir):
-    return {path.stem: pd.read_parquet(path) for path in workdir.glob("*.parquet")}
-
-
 def assert_keeps_the_contract(workdir):
     """Everything that design and report promise of a finished run, whichever its variant."""
-    tables = read(workdir)
+    tables = launching.read(workdir)
     assert set(FILES) <= set(tables)
     for name in ("config.json", "environment.json", "report.html", "checkpoints", "tensorboard"):
         assert (workdir / name).exists()
     assert not [path for path in workdir.rglob("*.part")]
     assert {"removal_curves.png", "scores.png"} <= {path.name for path in (workdir / "figures").iterdir()}
     results, members, predictions = tables["results"], tables["members"], tables["predictions"]
-    assert list(results.columns) == COLUMNS
-    assert set(results["unit"]) <= UNITS
+    assert list(results.columns) == launching.COLUMNS
+    assert set(results["unit"]) <= launching.UNITS
     assert set(results["experiment"]) == {"shapley"}
     assert results["metric"].str.fullmatch("[a-z][a-z0-9_]*").all()
     assert members["member"].is_unique
@@ -81,7 +71,7 @@ def assert_keeps_the_contract(workdir):
 
 def test_the_default_variant_keeps_the_contract(default_run):
     assert_keeps_the_contract(default_run)
-    tables = read(default_run)
+    tables = launching.read(default_run)
     members = tables["members"]
     arms = members[members["method"].str.startswith(("full", "without"))]
     assert arms.groupby("seed")["method"].nunique().to_dict() == {0: ARMS, 1: ARMS}
@@ -92,7 +82,7 @@ def test_the_default_variant_keeps_the_contract(default_run):
 
 
 def test_the_top_and_the_bottom_are_those_of_the_values(default_run):
-    tables = read(default_run)
+    tables = launching.read(default_run)
     values = tables["values"]
     for seed in (0, 1):
         for score in ("signed_sum", "absolute_sum", "knn_shapley", "data_oob"):
@@ -111,7 +101,7 @@ def test_the_blocks_of_seeds_do_not_change_a_seed(default_run, folder):
     with launching.first_only(folder, "shapley_at_once") as first:
         if first:
             launch(folder, "shapley_at_once", "--config.seeds_at_once=2")
-    ours, theirs = read(default_run), read(folder / "shapley_at_once")
+    ours, theirs = launching.read(default_run), launching.read(folder / "shapley_at_once")
     for name in ("members", "results", "values"):
         order = [column for column in ("member", "seed", "score", "id", "metric", "epoch") if column in ours[name]]
         pair = [tables[name].sort_values(order, kind="stable").reset_index(drop=True) for tables in (ours, theirs)]
@@ -133,7 +123,7 @@ def test_killed_in_a_block_a_run_ends_as_an_undisturbed_one(default_run, folder,
     assert launching.kill_when(folder, reached.exists, *arguments, study="shapley") == -9
     done = launching.start(folder, *arguments, study="shapley")
     assert done.returncode == 0, done.stderr
-    for name, table in read(default_run).items():
+    for name, table in launching.read(default_run).items():
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "run" / f"{name}.parquet"), table, check_exact=True)
 
 

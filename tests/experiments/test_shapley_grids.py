@@ -6,8 +6,8 @@ import pytest
 
 from experiments import shapley_grids, shapley_published, shapley_tables
 from experiments.configs import shapley as configs
-from experiments.shapley_grids import FULL, Arm
-from experiments.shapley_trial import choose_depth
+from experiments.shapley_depth import choose_depth
+from experiments.shapley_grids import CONTROLS, FULL, Arm
 
 
 @pytest.mark.parametrize("variant", configs.VARIANTS)
@@ -18,8 +18,8 @@ def test_every_variant_has_arms_with_their_controls(variant):
     assert len(set(arms)) == len(arms)
     assert len({arm.method for arm in arms}) == len(arms)
     for arm in arms:
-        assert Arm("random", "top", arm.percent) in arms
-        assert arm._replace(side="bottom") in arms or arm.score == "random"
+        assert {Arm(control, "top", arm.percent) for control in CONTROLS} <= set(arms)
+        assert arm._replace(side="bottom") in arms or arm.score in CONTROLS
     for hardening in ("crafted", "projected_gradient"):
         hardened = shapley_grids.hardened(config, hardening)
         assert all(arm._replace(hardening="none") in [FULL, *arms] for arm in hardened)
@@ -36,6 +36,16 @@ def test_random_removals_are_nested_and_differ_between_seeds():
     assert (first[0] >= first[1]).all()
     assert (first[1] >= first[2]).all()
     assert (~first).sum(1).tolist() == [2, 4, 8]
+
+
+def test_the_matched_control_takes_as_many_of_each_class_at_random():
+    labels = np.repeat([0, 1, 2], [10, 20, 30])
+    values = {"signed_sum": np.linspace(0, 1, 60), "random": shapley_grids.random_values(3, 60)}
+    arms = [Arm("signed_sum", "top", 40), Arm("matched", "top", 40)]
+    top, matched = shapley_grids.masks(arms, values, labels, ["a", "b", "c"], False)
+    assert [np.bincount(labels[~mask], minlength=3).tolist() for mask in (top, matched)] == [[0, 0, 24]] * 2
+    assert (top != matched).any()
+    assert values["random"][~matched].min() > values["random"][matched & (labels == 2)].max()
 
 
 def test_the_shallowest_depth_within_one_standard_error_is_chosen():

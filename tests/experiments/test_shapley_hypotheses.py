@@ -26,7 +26,7 @@ def table(means):
 
 def judged(tops, randoms, full=0.9, metric="accuracy", hardening="none"):
     means = {(FULL._replace(hardening=hardening), metric): full}
-    for score, values in (("signed_sum", tops), ("random", randoms)):
+    for score, values in (("signed_sum", tops), ("random", randoms), ("matched", randoms)):
         means |= {(Arm(score, "top", share, hardening), metric): value for share, value in values.items()}
     return shapley_hypotheses.judge(table(means), "signed_sum").set_index(["hypothesis", "percent"])
 
@@ -53,6 +53,7 @@ def test_removing_the_easy_ones_does_good():
 
 def test_each_statement_looks_at_its_own_models():
     found = judged({20: 0.5}, {20: 0.7}, metric="counterfactual_accuracy_full", hardening="crafted")
+    assert found["mean_matched"].tolist() == pytest.approx(found["mean_random"].tolist(), abs=0.02)
     assert found["statement"].tolist() == ["3a. hardened, counterfactuals of M"]
     assert found.loc[(1, 20), "better"] == pytest.approx(0.9, abs=0.01)
 
@@ -71,7 +72,8 @@ def test_equal_by_construction_is_neither():
 
 
 def test_pairs_are_by_seed():
-    means = {(arm, "accuracy"): 0.9 for arm in (FULL, Arm("signed_sum", "top", 10), Arm("random", "top", 10))}
+    scores = ("signed_sum", "random", "matched")
+    means = {(arm, "accuracy"): 0.9 for arm in (FULL, *(Arm(score, "top", 10) for score in scores))}
     frame = table(means)
     shuffled = frame.sample(frac=1, random_state=0)
     first, second = (shapley_hypotheses.judge(one, "signed_sum") for one in (frame, shuffled))
