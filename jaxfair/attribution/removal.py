@@ -10,6 +10,8 @@ SIDES = ("top", "bottom")
 def num_removed(percent: float, size: int) -> int:
     """How many of `size` samples `percent` of them are: the nearest whole number, so that 10 % of 23 are 2.
 
+    A half goes to the even number: 5 % of 50 are 2.
+
     Raises:
       ValueError: That is none, or all.
     """
@@ -46,12 +48,14 @@ def kept(
       `[sample]` boolean.
 
     Raises:
-      ValueError: A value is NaN, the share is none or all of the samples, a class would lose all its samples, or there
-        are not enough samples beside the last ones of their classes.
+      ValueError: There are not as many values as labels, a value is NaN, the share is none or all of the samples, a
+        class would lose all its samples, or there are not enough samples beside the last ones of their classes.
     """
-    values, labels = np.asarray(values), np.asarray(labels)
+    values, labels = np.asarray(values, float), np.asarray(labels)
     if side not in SIDES:
         raise ValueError(f"kept: side {side!r} is neither top nor bottom.")
+    if len(values) != len(labels):
+        raise ValueError(f"kept: {len(values)} values of {len(labels)} labels; give one of each for every sample.")
     if np.isnan(values).any():
         raise ValueError(f"kept: {np.isnan(values).sum()} of {len(values)} values are NaN, so they have no order.")
     number = num_removed(percent, len(values))
