@@ -69,7 +69,7 @@ def knn_shapley(
     References:
       Jia et al.: Efficient Task-Specific Data Valuation for Nearest Neighbor Algorithms, VLDB 2019, theorem 1.
     """
-    train, test = (jnp.asarray(part).reshape(len(part), -1) for part in (train, test))
+    train, test = (jnp.asarray(part, float).reshape(len(part), -1) for part in (train, test))
     train_labels, size, k = jnp.asarray(train_labels), len(train), num_neighbours
     if not 1 <= k <= size:
         raise ValueError(f"knn_shapley: {k} neighbours of {size} training samples; give 1 to {size}.")
@@ -97,9 +97,15 @@ def knn_shapley_among(train: ArrayLike, labels: ArrayLike, num_neighbours: int =
 
     Returns:
       `[sample]`, the mean over the other samples.
+
+    Raises:
+      ValueError: There are not as many other samples as neighbours.
     """
-    train, labels = jnp.asarray(train), jnp.asarray(labels)
+    train, labels = jnp.asarray(train, float), jnp.asarray(labels)
     size = len(train)
+    if not 1 <= num_neighbours < size:
+        most = size - 1
+        raise ValueError(f"knn_shapley_among: {num_neighbours} neighbours of {most} other samples; give 1 to {most}.")
     others = jnp.arange(size - 1) + (jnp.arange(size - 1) >= jnp.arange(size)[:, None])
 
     def for_one(each):

@@ -53,6 +53,45 @@ def test_knn_shapley_by_hand():
         data_values.knn_shapley(train, labels, train, labels, 4)
 
 
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_knn_shapley_among_is_the_mean_over_the_other_samples_by_enumeration(k):
+    train, labels = draw(5, 2, 2, seed=4), np.array([0, 1, 0, 1, 0])
+    train[3] = train[0]  # A tie, of different classes.
+    expected = np.zeros(5)
+    for test in range(5):
+        others = np.delete(np.arange(5), test)
+        flat = train.reshape(5, -1)
+        worth = [
+            knn_worth(flat[others], labels[others], flat[test], labels[test], k, mask) for mask in games.coalitions(4)
+        ]
+        expected[others] += games.exact_values(np.array(worth, np.float32), games.semivalue_weights(4)) / 4
+    np.testing.assert_allclose(data_values.knn_shapley_among(train, labels, k), expected, atol=1e-6)
+
+
+def test_knn_shapley_among_is_a_loop_over_knn_shapley_and_jit_and_order_change_nothing():
+    train, labels, k = draw(70, 6), np.random.default_rng(1).integers(3, size=70), 5  # More than one block of samples.
+    one = jax.jit(data_values.knn_shapley, static_argnums=4)
+    expected = np.zeros(70)
+    for test in range(70):
+        others = np.delete(np.arange(70), test)
+        expected[others] += one(train[others], labels[others], train[test : test + 1], labels[test : test + 1], k) / 69
+    among = jax.jit(data_values.knn_shapley_among, static_argnums=2)
+    said = among(train, labels, k)
+    np.testing.assert_allclose(said, expected, atol=1e-6)
+    np.testing.assert_allclose(data_values.knn_shapley_among(train, labels, k), said, atol=1e-6)
+    order = np.random.default_rng(2).permutation(70)
+    np.testing.assert_allclose(among(train[order], labels[order], k), said[order], atol=1e-6)
+
+
+def test_knn_shapley_takes_whole_numbers_and_names_what_it_cannot_do():
+    train, labels = np.array([[0], [1], [3], [7]]), np.array([0, 0, 1, 1])
+    among = data_values.knn_shapley_among(train, labels, 2)
+    np.testing.assert_array_equal(among, data_values.knn_shapley_among(train.astype(np.float32), labels, 2))
+    assert np.abs(among).min() > 0
+    with pytest.raises(ValueError, match="4 neighbours of 3 other samples; give 1 to 3"):
+        data_values.knn_shapley_among(train, labels, 4)
+
+
 def test_scores_are_sums_over_the_inputs_of_the_own_class():
     values, labels = draw(5, 3, 4, 2), np.array([2, 0, 1, 1, 0])
     own = np.stack([values[number, label].ravel() for number, label in enumerate(labels)])
