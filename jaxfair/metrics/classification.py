@@ -146,10 +146,16 @@ def macro_recall(decisions, targets, num_classes: int, mask=None) -> jax.Array:
 
     Returns:
       `[...]`, NaN where no example counts.
+
+    Raises:
+      ValueError: The last axes differ in length.
     """
-    targets = jnp.asarray(targets)
-    counts = jnp.asarray(True if mask is None else mask)[..., None] & (targets[..., None] == jnp.arange(num_classes))
-    right = (counts & (jnp.asarray(decisions) == targets)[..., None]).sum(-2)
+    decisions, targets, mask = jnp.asarray(decisions), jnp.asarray(targets), jnp.asarray(True if mask is None else mask)
+    if decisions.shape[-1:] != targets.shape[-1:]:
+        shapes = {"decisions": decisions.shape, "targets": targets.shape}
+        raise ValueError(f"macro_recall needs the same examples on the last axis of all its arguments, got {shapes}.")
+    counts = mask[..., None] & (targets[..., None] == jnp.arange(num_classes))
+    right = (counts & (decisions == targets)[..., None]).sum(-2)
     number = counts.sum(-2)
     recalls = jnp.where(number > 0, right / jnp.maximum(number, 1), 0).sum(-1)
     return ratio(recalls, (number > 0).sum(-1).astype(recalls.dtype))

@@ -1,6 +1,7 @@
 """Classification metrics against scikit-learn and hand-worked values, with ties, weights and masks."""
 
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,39 @@ def test_hand_worked_values():
     np.testing.assert_allclose(metrics.roc_auc(scores, targets), 5.5 / 9)
     # Thresholds 0.9, 0.5 and 0.2 find a positive each, at precisions 1/1, 2/4 and 3/5.
     np.testing.assert_allclose(metrics.pr_auc(scores, targets), (1 + 2 / 4 + 3 / 5) / 3, rtol=1e-6)
+
+
+def test_macro_recall_equals_scikit_learn_where_classes_are_absent_and_examples_masked():
+    rng = np.random.default_rng(8)
+    targets = rng.integers(4, size=(6, 50)) % np.array([[4], [4], [3], [2], [1], [4]])  # Of five classes.
+    decisions = np.where(rng.random((6, 50)) < 0.4, targets, rng.integers(4, size=(6, 50)))
+    masks = rng.random((6, 50)) < 0.6
+    masks[5] &= targets[5] != 2
+    metric = jax.jit(metrics.macro_recall, static_argnums=2)
+    expected = []
+    for row, right, mask in zip(decisions, targets, masks, strict=True):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+            expected.append(sklearn_metrics.balanced_accuracy_score(right[mask], row[mask]))
+    np.testing.assert_allclose(metric(decisions, targets, 5, masks), expected, rtol=1e-6)
+    spoiled = np.where(masks, decisions, 99), np.where(masks, targets, -7)
+    np.testing.assert_array_equal(metric(*spoiled, 5, masks), metric(decisions, targets, 5, masks))
+    over_rows = jax.vmap(lambda *row: metrics.macro_recall(row[0], row[1], 5, row[2]))
+    np.testing.assert_allclose(over_rows(decisions, targets, masks), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        metric(decisions[0], targets[0], 5), metric(decisions[0], targets[0], 5, np.ones(50) > 0)
+    )
+
+
+def test_macro_recall_by_hand():
+    targets = jnp.array([0, 0, 0, 1, 1, 3])
+    np.testing.assert_allclose(
+        metrics.macro_recall(jnp.array([0, 0, 1, 1, -1, 3]), targets, 4), (2 / 3 + 1 / 2 + 1) / 3
+    )
+    assert metrics.macro_recall(jnp.zeros(6, int), targets, 4) == jnp.float32(1 / 3)
+    assert np.isnan(metrics.macro_recall(targets, targets, 4, jnp.zeros(6, bool)))
+    with pytest.raises(ValueError, match="same examples on the last axis"):
+        metrics.macro_recall(targets[:, None], targets, 4)
 
 
 def test_majority_share_is_that_of_the_larger_class_and_ignores_predictions():
