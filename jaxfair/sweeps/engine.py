@@ -98,8 +98,9 @@ def sweep(
 
     Raises:
       CheckpointError: `directory` belongs to another sweep, or cannot be read or written.
-      ValueError: Two stages have the same name.
+      ValueError: Two stages have the same name, or there is no place.
     """
+    _check_places("sweep", places)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ValueError(f"sweep: stages {names} need distinct names, which also name their randomness.")
@@ -172,11 +173,20 @@ def over_all(
 
     Returns:
       The outputs as NumPy arrays with a leading member axis.
+
+    Raises:
+      ValueError: There is no place.
     """
+    _check_places("over_all", places)
     placement = placement or default_placement()
     num_members = len(jax.tree.leaves(each)[0])
     spread = put(shared, placement, split=False)
     return _on_all(_applied(function, placement), each, spread, placement, num_members, places, on_group)
+
+
+def _check_places(name, places):
+    if places is not None and places < 1:
+        raise ValueError(f"{name}: {places} places take no member; give 1 or more, or None for all.")
 
 
 def _begin(stage, each, data):
