@@ -1,6 +1,7 @@
 """What a prediction owes to the inputs, and what a model owes to its training samples.
 
 deep_shap              contributions of inputs by DeepLIFT, for any traceable function      Lundberg, Lee 2017
+                       by its rules Rescale and RevealCancel                                Shrikumar et al. 2017
 integrated_gradients   by gradients along a line                                            Sundararajan et al. 2017
 gradient_times_input   by the gradient at one point                                         Shrikumar et al. 2017
 exact_shapley          by definition, for up to 20 players                                  Shapley 1953

@@ -1,14 +1,16 @@
 """DeepSHAP: DeepLIFT multipliers averaged over a background, for any function that JAX can trace."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxfair.attribution import secant_rules  # noqa: F401 (registers the rules)
-from jaxfair.attribution.secant import secant
+from jaxfair.attribution.reveal_cancel import REVEAL_CANCEL
+from jaxfair.attribution.secant import RULES, secant
+
+_RULES = {"rescale": RULES, "reveal_cancel": REVEAL_CANCEL}
 
 
 class Attribution(NamedTuple):
@@ -30,9 +32,14 @@ class Attribution(NamedTuple):
 
 
 def deep_shap(
-    function: Callable[[jax.Array], jax.Array], inputs: ArrayLike, background: ArrayLike, *, pairs_at_once: int = 256
+    function: Callable[[jax.Array], jax.Array],
+    inputs: ArrayLike,
+    background: ArrayLike,
+    *,
+    rule: Literal["rescale", "reveal_cancel"] = "rescale",
+    pairs_at_once: int = 256,
 ) -> Attribution:
-    """Contributions by DeepLIFT's Rescale rule, averaged over a background (DeepSHAP).
+    """Contributions by DeepLIFT's Rescale or RevealCancel rule, averaged over a background (DeepSHAP).
 
     `values[i, c, t] = mean_j m_c[i, j, t] (inputs[i, t] - background[j, t])` with the multipliers m of example i
     against background example j: gradients in which every non-linear operation has its slope between both in place of
@@ -43,6 +50,14 @@ def deep_shap(
     attention. Products of two values that both depend on the input are shared equally (their Shapley values), a
     maximum goes to whoever is the largest at either point. An operation without a rule is named in an error.
 
+    Rescale gives whoever enters a non-linearity together one slope, so that what cancels within it goes unseen: of
+    `min(a, b) = a - relu(a - b)` the smaller gets all. RevealCancel carries what raises a value and what lowers it
+    apart through the network and gives both their Shapley values in each non-linearity: here half each. It costs some
+    times as much. A product with a constant matrix or kernel takes its inputs as raised or lowered by the sign of
+    their whole difference, as published. So does whatever has no rule in `reveal_cancel`, which is treated by Rescale:
+    products and maxima of several changing values, choices by a comparison, exponentials, roots and scans. Both rules
+    are complete.
+
     These are Shapley values of the inputs only where the function is a sum of functions of single inputs before each
     non-linearity; `sampled_shapley` estimates them for any function and says how precisely.
 
@@ -51,25 +66,29 @@ def deep_shap(
         Logits or probabilities: completeness holds for whichever is given.
       inputs: `[example, ...]`, what to explain.
       background: `[background, ...]`, what to compare with; some tens to hundreds of training examples.
+      rule: "rescale" or "reveal_cancel". SHAP's DeepExplainer has the first.
       pairs_at_once: Pairs of an example and a background example that are in memory together.
 
     Returns:
       An `Attribution`.
 
     Raises:
-      ValueError: The background is empty, or does not fit the inputs.
+      ValueError: The background is empty, or does not fit the inputs, or no rule has this name.
       UnsupportedPrimitive: The function uses an operation that has no rule.
 
     References:
       Shrikumar, Greenside, Kundaje: Learning Important Features Through Propagating Activation Differences, ICML 2017,
-      section 3.5.1. Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, section 4.2.
+      sections 3.4 and 3.5. Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017, section
+      4.2.
     """
     inputs, background = jnp.asarray(inputs), jnp.asarray(background)
     check("deep_shap", inputs, background)
+    if rule not in _RULES:
+        raise ValueError(f"deep_shap: rule {rule!r} is none of {sorted(_RULES)}.")
 
     def one(example, reference):
         """Multipliers `[output, ...]` of an example against one reference."""
-        output, transpose = secant(lambda x: function(x[None])[0], example, reference)
+        output, transpose = secant(lambda x: function(x[None])[0], example, reference, _RULES[rule])
         multipliers = jax.vmap(transpose)(jnp.eye(output.at.size, dtype=output.at.dtype))
         return multipliers, output.at, output.reference
 

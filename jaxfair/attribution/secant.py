@@ -1,11 +1,23 @@
 """A function between two of its points as a linear map, which is what DeepLIFT propagates, by reading its jaxpr."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
+
+
+class Part(NamedTuple):
+    """The positive or the negative part of what a value differs by.
+
+    Attributes:
+      difference: The part of `at - reference`.
+      change: Its image of the inputs' change, linear in that as `Pair.change` is.
+    """
+
+    difference: jax.Array
+    change: jax.Array
 
 
 class Pair(NamedTuple):
@@ -16,11 +28,14 @@ class Pair(NamedTuple):
       reference: The value at the reference.
       change: The image of the inputs' change so far, or None where it has none (integers and booleans). The map that
         is built is linear in it, and takes `at - reference` of the inputs to `at - reference` of this value.
+      parts: The positive and the negative part, which add up to the difference and to the change; only the RevealCancel
+        rule has them. None where they follow from the difference's sign.
     """
 
     at: jax.Array
     reference: jax.Array
     change: jax.Array | None
+    parts: tuple[Part, Part] | None = None
 
 
 class UnsupportedPrimitive(NotImplementedError):
@@ -42,7 +57,9 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def secant(function: Callable[[Any], Any], at: jax.Array, reference: jax.Array) -> tuple[Pair, Callable]:
+def secant(
+    function: Callable[[Any], Any], at: jax.Array, reference: jax.Array, rules: Mapping[str, Rule] = RULES
+) -> tuple[Pair, Callable]:
     """The linear map that takes `at - reference` to `function(at) - function(reference)` by DeepLIFT's rules.
 
     Linear operations are their own; an element-wise non-linear one becomes the multiplication by its slope between
@@ -52,6 +69,7 @@ def secant(function: Callable[[Any], Any], at: jax.Array, reference: jax.Array) 
       function: From an array to an array, pure.
       at: The point to explain.
       reference: A point of the same shape and type.
+      rules: By a primitive's name; those of Rescale, unless others are given.
 
     Returns:
       The outputs at both points (a `Pair` without change), and the map's transpose: from a cotangent of the outputs
@@ -63,16 +81,18 @@ def secant(function: Callable[[Any], Any], at: jax.Array, reference: jax.Array) 
     closed = jax.make_jaxpr(function)(at)
 
     def along(change):
-        (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)])
+        (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)], rules)
         if not isinstance(output, Pair):  # A constant function.
             output = Pair(output, output, jnp.zeros_like(output))
-        return output.change, output._replace(change=None)
+        return output.change, output._replace(change=None, parts=None)
 
     _, transpose, output = jax.vjp(along, jnp.zeros_like(at), has_aux=True)
     return output, lambda cotangent: transpose(cotangent)[0]
 
 
-def interpret(jaxpr: core.Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
+def interpret(
+    jaxpr: core.Jaxpr, consts: Sequence[Any], arguments: Sequence[Any], rules: Mapping[str, Rule] = RULES
+) -> list[Any]:
     """Evaluates a jaxpr whose arguments may be Pairs; what depends on no Pair stays an array."""
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *arguments], strict=True))
 
@@ -81,29 +101,29 @@ def interpret(jaxpr: core.Jaxpr, consts: Sequence[Any], arguments: Sequence[Any]
 
     for equation in jaxpr.eqns:
         read_in = [read(atom) for atom in equation.invars]
-        outputs = _apply(equation.primitive, equation.params, read_in, equation.outvars)
+        outputs = _apply(equation.primitive, equation.params, read_in, equation.outvars, rules)
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _apply(primitive, params, values, outvars):
+def _apply(primitive, params, values, outvars, rules):
     if primitive.name in CALLS:
         # Derivatives that a function's author gave it are not secants, so what is called is interpreted as it stands.
         inner = params.get("call_jaxpr", params.get("jaxpr"))
         jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
-        return interpret(jaxpr, consts, values)
+        return interpret(jaxpr, consts, values, rules)
     if not any(isinstance(value, Pair) for value in values):
         return bind(primitive, params, values)
     if not any(jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in outvars):
         # Comparisons, winners, masks: two values, and nothing between them to attribute.
         outputs = [bind(primitive, params, side(values, which)) for which in ("at", "reference")]
         return [Pair(*both, None) for both in zip(*outputs, strict=True)]
-    if primitive.name in RULES:
-        return RULES[primitive.name](primitive, params, values)
+    if primitive.name in rules:
+        return rules[primitive.name](primitive, params, values)
     raise UnsupportedPrimitive(
         f"deep_shap: the function uses {primitive.name!r} on values that depend on its inputs, for which there is no "
         "rule; write that part with supported operations "
-        f"({', '.join(sorted(RULES))}), or use sampled Shapley values, which need no rules."
+        f"({', '.join(sorted(rules))}), or use sampled Shapley values, which need no rules."
     )
 
 

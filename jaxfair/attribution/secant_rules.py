@@ -188,7 +188,8 @@ def _select(primitive, params, values):
     """A choice. Where it is the same at both points its own change counts; where not, see `_chosen`."""
     which, *cases = values
     if not isinstance(which, Pair):
-        return [Pair(*(bind(primitive, params, [which, *part])[0] for part in zip(*map(as_pair, cases), strict=True)))]
+        points_and_change = zip(*(as_pair(case)[:3] for case in cases), strict=True)
+        return [Pair(*(bind(primitive, params, [which, *each])[0] for each in points_and_change))]
     shape = jnp.broadcast_shapes(*(jnp.shape(case) for case in side(cases, "at")))
     points = (jnp.broadcast_to(point.astype(int), shape) for point in (which.at, which.reference))
     return [_chosen(cases, *points, primitive.name)]
