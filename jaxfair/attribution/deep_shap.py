@@ -1,10 +1,12 @@
 """DeepSHAP: DeepLIFT multipliers averaged over a background, for any function that JAX can trace."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxfair.attribution.reveal_cancel import REVEAL_CANCEL
@@ -85,6 +87,8 @@ def deep_shap(
     check("deep_shap", inputs, background)
     if rule not in _RULES:
         raise ValueError(f"deep_shap: rule {rule!r} is none of {sorted(_RULES)}.")
+    if not len(inputs):
+        raise ValueError("deep_shap: there are no inputs to explain.")
 
     def one(example, reference):
         """Multipliers `[output, ...]` of an example against one reference."""
@@ -92,16 +96,36 @@ def deep_shap(
         multipliers = jax.vmap(transpose)(jnp.eye(output.at.size, dtype=output.at.dtype))
         return multipliers, output.at, output.reference
 
-    def against_background(example):
+    def of_block(examples, references, mask):
+        """Sums over the references that exist, for a block of examples."""
         # What depends on one of both points only is computed once for it: vmap keeps it out of the other's axis.
-        multipliers, at, references = jax.vmap(one, (None, 0))(example, background)
-        return (multipliers * (example - background)[:, None]).mean(0), at[0], references.mean(0)
+        against = jax.vmap(jax.vmap(one, (None, 0)), (0, None))
+        multipliers, at, there = against(examples, references)
+        parts = multipliers * (examples[:, None] - references)[:, :, None]
+        values = jnp.where(mask.reshape(-1, *[1] * (parts.ndim - 2)), parts, 0).sum(1)
+        return values, at[:, 0], jnp.where(mask[:, None], there[0], 0).sum(0)
 
-    examples_at_once = max(1, min(len(inputs), pairs_at_once // len(background)))
-    values, predictions, expected = jax.lax.map(against_background, inputs, batch_size=examples_at_once)
+    # Square blocks ask for the fewest points for their pairs, each of which goes through the function once a block.
+    side = max(1, math.isqrt(pairs_at_once))
+    references, mask = _blocks(background, max(side, pairs_at_once // min(side, len(inputs))))
+    examples, _ = _blocks(inputs, max(1, pairs_at_once // references.shape[1]))
+
+    def against_background(examples):
+        values, at, there = jax.lax.map(lambda block: of_block(examples, *block), (references, mask))
+        return values.sum(0) / len(background), at[0], there.sum(0) / len(background)
+
+    values, predictions, expected = jax.lax.map(against_background, examples)
+    values, predictions = (each.reshape(-1, *each.shape[2:])[: len(inputs)] for each in (values, predictions))
     expected = expected[0]
     total = values.reshape(*values.shape[:2], -1).sum(-1)
     return Attribution(values, predictions, expected, predictions - expected - total)
+
+
+def _blocks(points: jax.Array, most: int) -> tuple[jax.Array, jax.Array]:
+    """Points in equal blocks, `[block, position, ...]`, the first ones again where the last is not full; and a mask."""
+    number = -(-len(points) // most)
+    indices = np.arange(number * -(-len(points) // number)).reshape(number, -1)
+    return points[indices % len(points)], jnp.asarray(indices < len(points))
 
 
 def check(name: str, inputs: jax.Array, background: jax.Array) -> None:

@@ -188,8 +188,10 @@ def test_equal_points_have_no_contribution_and_no_nan():
 
 def test_how_many_pairs_are_held_together_changes_nothing():
     together = deep_shap(pooled, INPUTS, BACKGROUND)
-    few = deep_shap(pooled, INPUTS, BACKGROUND, pairs_at_once=1)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), together, few)
+    # One; blocks of 2 x 2, the last of which repeats an example of the background; all of it beside some inputs.
+    for pairs_at_once in (1, 4, 15):
+        few = deep_shap(pooled, INPUTS, BACKGROUND, pairs_at_once=pairs_at_once)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), together, few)
 
 
 def test_vmap_over_members_equals_a_loop():
@@ -214,6 +216,8 @@ def test_what_has_no_rule_is_named():
 def test_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="the background is empty; give it at least one example"):
         deep_shap(pooled, INPUTS, BACKGROUND[:0])
+    with pytest.raises(ValueError, match="there are no inputs to explain"):
+        deep_shap(pooled, INPUTS[:0], BACKGROUND)
     with pytest.raises(ValueError, match="differ in more than their number"):
         deep_shap(pooled, INPUTS, BACKGROUND[:, :5])
     with pytest.raises(ValueError, match="inputs are int32"):
