@@ -3,7 +3,7 @@
 python -m experiments.shapley --config=experiments/configs/shapley.py:VARIANT [--config.FIELD=VALUE ...] [--workdir=DIR]
 
 VARIANT        what                                                     seeds  two CPU cores
-(none)         simulated beats with planted wrong labels, quick             4  under 3 minutes
+(none)         simulated beats with planted wrong labels, quick             8  under 3 minutes
 ECG200         100 training beats, 2 classes                               40  see docs/results/shapley.md
 ECG5000        500, 5 classes                                              40
 ECGFiveDays    23, 2 classes                                               40
@@ -74,9 +74,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.simulated_test = 200
     if variant == "":
         config.data, config.problems = "simulated", ("simulated",)
-        config.seeds = config.seeds_at_once = 4
+        config.seeds = config.seeds_at_once = 8
         config.channels, config.depths, config.depth_splits = (8, 16), (1, 2), 2
-        config.steps, config.halves, config.attacked = 150, 32, 50
+        config.steps, config.halves, config.attacked = 400, 32, 50
         config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
         config.hardened_shares, config.pgd_shares = (20,), ()
     elif variant == "peers":
