@@ -58,7 +58,10 @@ def check(config) -> None:
         raise ValueError("--config.scores: give at least one, by which samples are removed.")
     if config.seeds < 0 or not (config.seeds or config.peers):
         raise ValueError(f"--config.seeds={config.seeds}: give 1 or more, or 0 with peers.")
-    for field in ("seeds_at_once", "background", "attacked", "neighbours", "halves", "pgd_steps"):
+    for field in ("depths", "shares"):
+        if config.seeds and not len(config[field]):
+            raise ValueError(f"--config.{field}=(): give at least one.")
+    for field in ("seeds_at_once", "depth_splits", "background", "attacked", "neighbours", "halves", "pgd_steps"):
         if config[field] < 1:
             raise ValueError(f"--config.{field}={config[field]}: give 1 or more.")
     if "data_oob" in (*config.scores, *config.compared_scores) and config.halves < 8:

@@ -52,7 +52,7 @@ def sections(run: Run) -> list[Section]:
         _accuracies(run, values, names),
         _hypotheses(run, judged, names),
         _scores(run, own, names, score),
-        _attacks(own, names, score),
+        _attacks(run, own, names, score),
         _pictures(run, names, score),
         _training(run),
     ]
@@ -200,6 +200,8 @@ def _data(run, names) -> Section:
         "The problems, with the split of the archive. The intervals of this page are over seeds: they say nothing of "
         "other training or test samples."
     )
+    if run.config.get("keep_classes"):
+        said.append("The last training sample of a class is never removed: the next one in order goes in its place.")
     header = ["problem", "classes, train/test", "train", "test", "length", "source"]
     return Section("Data", [Table(caption, header, rows, text_columns=2), *map(Text, said)])
 
@@ -253,8 +255,9 @@ def _scores(run, own, names, score) -> Section:
     return Section("The scores", blocks)
 
 
-def _attacks(own, names, score) -> Section:
-    return Section("Counterfactuals and hardening", [shapley_tables.attacks(own, name, score) for name in names])
+def _attacks(run, own, names, score) -> Section:
+    most = run.config.get("attacked", 0)
+    return Section("Counterfactuals and hardening", [shapley_tables.attacks(own, name, score, most) for name in names])
 
 
 def _pictures(run, names, score) -> Section:

@@ -165,8 +165,8 @@ def _p(value):
     return DASH if pd.isna(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
-def attacks(values: pd.DataFrame, problem: str, score: str) -> Table:
-    """Models against counterfactuals: who crafted them, who is tested."""
+def attacks(values: pd.DataFrame, problem: str, score: str, most: int) -> Table:
+    """Models against counterfactuals: who crafted them, who is tested; `most` test beats at most are attacked."""
     rows = []
     part = values[(values["problem"] == problem) & values["score"].isin(["", score, *CONTROLS])]
     summary = summarize(part, ["hardening", "kind", "percent", "metric"])
@@ -188,7 +188,8 @@ def attacks(values: pd.DataFrame, problem: str, score: str) -> Table:
         f"{problem}: accuracy on test beats, under projected gradient descent, and on what DeepFool crafted on the "
         "model itself (0 by construction), on M, of M on what was crafted on this model, and on a third model, "
         "trained on everything from other initial weights; then the size of DeepFool's change, and its ratio to M's "
-        "on beats that both are right about. Only beats that the crafting model was fooled by are counted."
+        f"on beats that both are right about. Up to {most} test beats are attacked; of counterfactuals only beats "
+        "that the crafting model was fooled by count."
     )
     return Table(caption, ["model", *ATTACKS.values()], rows, folded=True)
 

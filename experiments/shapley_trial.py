@@ -139,7 +139,10 @@ class Trial:
 
     def over_all(self, name: str, function, setting: shapley.Setting, each: tuple, shared: tuple):
         """`function(setting, *each, *shared)` for every member on this run's devices, with a bar."""
-        placement = sweeps.Placement(tuple(jax.local_devices()), 1)
+        devices = tuple(jax.local_devices())
+        # Judging holds several batches of a member at once, so not too many members of them.
+        width = 1 if devices[0].platform == "cpu" else min(self.launched.width.get(self.name, 1), 16)
+        placement = sweeps.Placement(devices, width)
         count = len(jax.tree.leaves(each)[0])
         with self.launched.timed(name), self.launched.bar(f"{self.name}: {name}", count) as bar:
             return sweeps.over_all(
