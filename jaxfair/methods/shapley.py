@@ -87,7 +87,10 @@ def classifier(setting: Setting, num_epochs: int, *, hardening: str = "none") ->
 
     def init(member, previous, data, key):
         state = {"variables": setting.network.init(key, data["inputs"][:1])}
-        return state | ({"crafted": previous["crafted"]} if hardening == "crafted" else {})
+        if hardening == "crafted":
+            # A twin that no step learns may be NaN, where DeepFool found none, and must not look like divergence.
+            state["crafted"] = jnp.where(member.train[:, None, None], previous["crafted"], 0)
+        return state
 
     def loss(variables, state, member, data, batch, key, epoch):
         inputs, labels, mask = data["inputs"][batch.indices], data["label"][batch.indices], batch.mask

@@ -61,10 +61,10 @@ def frozen(setting: Setting, variables: Any) -> Callable[[jax.Array], jax.Array]
 
     XLA's CPU compiler may turn a NaN into 0 on its way through a ReLU, and a broken network would look like a bad one.
     """
-    broken = ~jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]).all()
+    whole = _whole(variables)
 
     def logits(inputs):
-        return jnp.where(broken, jnp.nan, setting.network.apply(variables, inputs))
+        return jnp.where(whole, setting.network.apply(variables, inputs), jnp.nan)
 
     return logits
 
@@ -84,7 +84,7 @@ def predictions(setting: Setting, variables: Any, inputs: jax.Array, labels: jax
 def training_scores(
     setting: Setting, variables: Any, inputs: jax.Array, labels: jax.Array, background: jax.Array, *, at_once: int = 4
 ) -> Scores:
-    """Scores of training samples by DeepSHAP, against a background of training samples.
+    """Scores of training samples by DeepSHAP, against a background of training samples; NaN of a broken network.
 
     Only the two outputs that a sample's scores need are explained, the probability of its own class and its loss, so
     the number of classes costs nothing.
@@ -119,7 +119,9 @@ def training_scores(
     by_name = {kind: attribution_scores(said.values[:, :1], first, kind) for kind in ("signed_sum", "positive_sum")}
     by_name["absolute_sum"] = attribution_scores(said.values[:, :1], first, "absolute_sum")
     by_name["loss"] = -attribution_scores(said.values[:, 1:], first)
-    return Scores(by_name, said.predictions[:, 0], said.values[:, 0].sum(-1), jnp.abs(said.residual).max(-1))
+    scores = Scores(by_name, said.predictions[:, 0], said.values[:, 0].sum(-1), jnp.abs(said.residual).max(-1))
+    whole = _whole(variables)
+    return jax.tree.map(lambda leaf: jnp.where(whole, leaf, jnp.nan), scores)
 
 
 def counterfactuals(setting: Setting, variables: Any, inputs: jax.Array, labels: jax.Array) -> Counterfactuals:
@@ -144,8 +146,9 @@ def judge(
 
     `accuracy`, `balanced_accuracy`, `loss` on the test beats. On the attacked beats, a part of them:
 
-    - `counterfactual_norm`: DeepFool's `||r|| / ||x||` on this model, mean over the beats it is right about; and
-      `counterfactual_norm_ratio`, that mean over the one of the full model, both over the beats both are right about.
+    - `counterfactual_norm`: DeepFool's `||r|| / ||x||` on this model, mean over the beats on which it succeeds; and
+      `counterfactual_norm_ratio`, that mean over the one of the full model, both over the beats on which it succeeds on
+      both. Where DeepFool gives up, its norm measures no resistance: it may be 0 where all gradients are.
     - `counterfactual_accuracy_own`: on what DeepFool crafted on this model. 0 by construction where DeepFool succeeds.
     - `counterfactual_accuracy_full`: on what it crafted on the full model of the same seed; for the full model, own.
     - `counterfactual_accuracy_crossed`: of the full model on what was crafted on this one.
@@ -169,7 +172,7 @@ def judge(
     model, labels = frozen(setting, variables), attacked["label"]
     logits = logits_of_all(setting, variables, test["inputs"])
     own = counterfactuals(setting, variables, attacked["inputs"], labels)
-    both = own.right & of_full.right
+    both = own.fooled & of_full.fooled
     each_loss = _cross_entropy(logits, test["label"])
     decision = decide(logits)
 
@@ -193,6 +196,11 @@ def judge(
     }
     values = {name: jnp.where(alive, value, jnp.nan) for name, value in values.items()}
     return Judged(values, decision, jnp.exp(-each_loss))
+
+
+def _whole(variables: Any) -> jax.Array:
+    """Whether all variables are finite."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]).all()
 
 
 def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
