@@ -158,7 +158,7 @@ def test_the_best_variables_are_those_after_the_epoch_with_the_least_loss():
     assert distance(best.kept, whole.state["variables"]) > 1e-2
 
 
-@pytest.mark.parametrize("hardening", ["none", "crafted"])
+@pytest.mark.parametrize("hardening", [pytest.param("none", marks=pytest.mark.slow), "crafted"])
 def test_a_sweep_equals_its_single_runs(hardening):
     masks = np.stack([TRAIN, np.arange(study.SIZE) < 4, np.ones(study.SIZE, bool)])
     grid = [{"seed": seed, "fold": seed, "learning_rate": 0.02, "epsilon": 0.1} for seed in range(3)]

@@ -77,6 +77,7 @@ def test_scores_are_those_of_all_outputs_explained_at_once():
     close(said.contributions, values[np.arange(7), labels].sum(-1))
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_how_many_are_computed_at_once():
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),

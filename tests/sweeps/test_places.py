@@ -85,6 +85,7 @@ def test_calls_segments_and_sweeps_of_one_stage_share_one_program():
     assert len(traces) > once  # Another number of places is another program: the count can tell.
 
 
+@pytest.mark.slow
 def test_members_of_a_wide_placement_touch_no_other(default):
     wide = sweeps.Placement(tuple(jax.devices()), 3)
     said = sweeps.sweep(STAGES[:1], members(), DATA, segments=4, places=4, placement=wide)
