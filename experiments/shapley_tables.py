@@ -24,6 +24,7 @@ ATTACKS = {
     "counterfactual_accuracy_full": "of M",
     "counterfactual_accuracy_crossed": "M on its",
     "counterfactual_accuracy_surrogate": "of a third",
+    "counterfactual_success": "fooled",
     "counterfactual_norm": "‖r‖/‖x‖",
     "counterfactual_norm_ratio": "over M's",
 }
@@ -187,9 +188,9 @@ def attacks(values: pd.DataFrame, problem: str, score: str, most: int) -> Table:
     caption = (
         f"{problem}: accuracy on test beats, under projected gradient descent, and on what DeepFool crafted on the "
         "model itself (0 by construction), on M, of M on what was crafted on this model, and on a third model, "
-        "trained on everything from other initial weights; then the size of DeepFool's change, and its ratio to M's "
-        f"on beats that both are right about. Up to {most} test beats are attacked; of counterfactuals only beats "
-        "that the crafting model was fooled by count."
+        "trained on everything from other initial weights; then the share of beats that DeepFool fools this model "
+        f"on, the size of its change, and its ratio to M's on beats that both are right about. Up to {most} test "
+        "beats are attacked; of counterfactuals only beats that the crafting model was fooled by count."
     )
     return Table(caption, ["model", *ATTACKS.values()], rows, folded=True)
 

@@ -118,7 +118,9 @@ class Trial:
         grid = [{"seed": seed, "fold": place} | rates for place, seed in enumerate(seeds)]
         members = sweeps.make_members(grid, train, train)
         tune = functools.partial(sweeps.tune_width, stage, members, self.data, previous=previous)
-        placement = launched.placement(lambda remember: tune(remember=remember))
+        # Stages of one name need different memory: hardening by projected gradients, the peers' networks.
+        kind = "-".join([self.name, *(part for part in name.split("-") if not part.isdigit())])
+        placement = launched.placement(lambda remember: tune(remember=remember.with_name(f"widths-{kind}.json")))
         launched.width[self.name] = placement.width
         with launched.timed(name.split("-")[0]), launched.progress(f"{self.name}: {name}", [stage], len(grid)) as tell:
             return sweeps.sweep(

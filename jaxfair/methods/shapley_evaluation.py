@@ -149,6 +149,7 @@ def judge(
     - `counterfactual_norm`: DeepFool's `||r|| / ||x||` on this model, mean over the beats on which it succeeds; and
       `counterfactual_norm_ratio`, that mean over the one of the full model, both over the beats on which it succeeds on
       both. Where DeepFool gives up, its norm measures no resistance: it may be 0 where all gradients are.
+    - `counterfactual_success`: the share of the beats it is right about on which DeepFool succeeds.
     - `counterfactual_accuracy_own`: on what DeepFool crafted on this model. 0 by construction where DeepFool succeeds.
     - `counterfactual_accuracy_full`: on what it crafted on the full model of the same seed; for the full model, own.
     - `counterfactual_accuracy_crossed`: of the full model on what was crafted on this one.
@@ -188,6 +189,7 @@ def judge(
         "loss": each_loss.mean(),
         "counterfactual_norm": _mean(own.relative_norm, own.fooled),
         "counterfactual_norm_ratio": _mean(own.relative_norm, both) / _mean(of_full.relative_norm, both),
+        "counterfactual_success": _mean(own.fooled, own.right),
         "counterfactual_accuracy_own": _mean(right[0], own.fooled),
         "counterfactual_accuracy_full": _mean(right[1], of_full.fooled),
         "counterfactual_accuracy_crossed": _mean(crossed, own.fooled),
