@@ -61,7 +61,7 @@ def check(config) -> None:
     for field in ("depths", "shares"):
         if config.seeds and not len(config[field]):
             raise ValueError(f"--config.{field}=(): give at least one.")
-    for field in ("seeds_at_once", "depth_splits", "background", "attacked", "neighbours", "halves", "pgd_steps"):
+    for field in ("seeds_at_once", "depth_splits", "background", "attacked", "neighbours", "halves"):
         if config[field] < 1:
             raise ValueError(f"--config.{field}={config[field]}: give 1 or more.")
     if "data_oob" in (*config.scores, *config.compared_scores) and config.halves < 8:
@@ -79,7 +79,8 @@ def removals(config) -> list[Arm]:
 def hardened(config, hardening: str) -> list[Arm]:
     """What is hardened: the full model, without the top by the first score, and without as many of the controls'."""
     shares = config.hardened_shares if hardening == "crafted" else config.pgd_shares
-    if not shares:
+    wanted = bool(shares) if hardening == "crafted" else config.pgd_steps > 0
+    if not wanted:
         return []
     bases = [FULL, *(Arm(score, "top", share) for share in shares for score in (config.scores[0], *CONTROLS))]
     return [base._replace(hardening=hardening) for base in bases]

@@ -59,11 +59,11 @@ def get_config(variant: str = "") -> ConfigDict:
     config.compared_shares = (20,)
     config.keep_classes = True  # The last sample of a class is not removed. False: an error instead.
 
-    config.attacked = 100  # Test beats that attacks are tried on, at most.
+    config.attacked = 50  # Test beats that attacks are tried on, at most.
     config.epsilon = 0.1  # The ball of PGD, for beats of unit variance (Fawaz et al., IJCNN 2019).
     config.hardened_shares = (10, 15, 20)  # By crafted examples: the full model, without the top and a random share.
-    config.pgd_shares = (20,)  # The same by projected gradients.
-    config.pgd_steps = 5
+    config.pgd_steps = 5  # Of projected gradients, which harden the full model; 0: they harden none.
+    config.pgd_shares = ()  # At which shares they harden the models without the top and a random share, too.
 
     config.peers = ()  # ResNet and FCN as they were published (Fawaz et al.), but for fewer than 1,500 epochs.
     config.peer_seeds = 10
@@ -76,9 +76,9 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data, config.problems = "simulated", ("simulated",)
         config.seeds = config.seeds_at_once = 8
         config.channels, config.depths, config.depth_splits = (8, 16), (1, 2), 2
-        config.steps, config.halves, config.attacked = 400, 32, 50
+        config.steps, config.halves = 400, 32
         config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
-        config.hardened_shares, config.pgd_shares = (20,), ()
+        config.hardened_shares, config.pgd_steps = (20,), 0
     elif variant == "peers":
         config.seeds, config.peers = 0, ("resnet", "fcn")
     elif variant == "paper":

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import shapley_grids
 
-NO_OTHER_SHARES = [f"--config.{name}_shares=()" for name in ("compared", "hardened", "pgd")]
+NO_OTHER_SHARES = [f"--config.{name}_shares=()" for name in ("compared", "hardened")]
 SIMULATED = {
     "unknown variant": (["--config={config}:ECG201"], "shapley has no variant 'ECG201'; use one of ECG200, ECG5000"),
     "unknown field": (["--config.score=3"], "the configuration has no field 'score'. Did you mean \"scores\""),
