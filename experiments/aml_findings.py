@@ -9,7 +9,7 @@ import pandas as pd
 from experiments import aml_figures
 from experiments.aml_arms import REFERENCES, style
 from experiments.report import Figure, Section, Statements, Text
-from experiments.report_tables import DASH, in_words, number, span, summarize
+from experiments.report_tables import DASH, in_words, number, signed, span, summarize
 
 FOOLED = 0.1  # |mean r| of the frozen head up to which the page calls it fooled; said beside each use
 LIFETIME = 150.0  # years; predictions wider than this, or farther from 0, are no ages any more
@@ -50,7 +50,7 @@ class Findings:
         control = rows[rows["method"] == style(method).control]
         pairs = rows[rows["method"] == method].merge(control, on=["seed", "fold"], suffixes=("", "_control"))
         mean = (pairs["value"] - pairs["value_control"]).mean()
-        return ("+" if mean > 0 else "") + number(mean)
+        return signed(mean)
 
     def diverged(self, method: str) -> str:
         if method not in self.ended.index or not self.ended.loc[method, "diverged"]:
@@ -210,8 +210,8 @@ def majority(found: Findings) -> tuple:
         above += sure
         remarks = [] if sure else ["not finite" if gain["n"] == 0 else "not above"]
         remarks += [found.diverged(gain["method"])] if found.diverged(gain["method"]) else []
-        signed = ("+" if gain["mean"] > 0 else "") + (number(gain["mean"]) if gain["n"] else "NaN")
-        lines.append((style(gain["method"]).label, signed, "; ".join(remarks)))
+        written = signed(gain["mean"]) if gain["n"] else "NaN"
+        lines.append((style(gain["method"]).label, written, "; ".join(remarks)))
     note = (
         f"Accuracy minus {number(rows['value_share'].mean())}, the share of the larger class in the evaluation split "
         "(mean). Above means: with the whole 95 % interval."

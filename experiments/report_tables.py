@@ -88,6 +88,11 @@ def number(value: float | None, unit: str = "") -> str:
     return text.lstrip("-") if zero else text.replace("-", MINUS)
 
 
+def signed(value: float | None, unit: str = "") -> str:
+    """A difference as `number` writes it, with a plus where it is above 0."""
+    return ("+" if value is not None and value > 0 else "") + number(value, unit)
+
+
 def interval(low: float, high: float, unit: str = "") -> str:
     """[low, high], or nothing where there is no interval."""
     return "" if pd.isna(low) or pd.isna(high) else f"[{number(low, unit)}, {number(high, unit)}]"

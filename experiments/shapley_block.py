@@ -11,7 +11,7 @@ from experiments import results, shapley_grids
 from experiments.shapley_grids import FULL, Arm
 from experiments.shapley_trial import PER_SEED, SURROGATES, Trial
 from jaxfair import sweeps
-from jaxfair.methods import shapley_evaluation
+from jaxfair.methods import shapley_evaluation, shapley_scores
 
 
 class Trained(NamedTuple):
@@ -85,10 +85,10 @@ class Block:
         both = Trained.of(np.tile(np.arange(count), 2), [FULL] * 2 * count, masks, result)
         return both.taken(range(count)), both.taken(range(count, 2 * count))
 
-    def _scores(self, full: Trained) -> shapley_evaluation.Scores:
+    def _scores(self, full: Trained) -> shapley_scores.Scores:
         return self.trial.over_all(
             "scores",
-            shapley_evaluation.training_scores,
+            shapley_scores.training_scores,
             self.setting,
             (full.variables,),
             (self.trial.data["inputs"], self.trial.data["label"], self.trial.background),
@@ -152,10 +152,9 @@ class Block:
             trial.row(int(self.seeds[place]), arm, self.depth, mask)
             for place, arm, mask in zip(trained.seeds, trained.arms, trained.masks, strict=True)
         ]
-        members = trial.members(0, rows, trained.diverged)
-        # A number that does not depend on how the seeds are cut into blocks.
-        order = members.groupby("seed").cumcount()
-        members["member"] = trial.offset + PER_SEED * (members["seed"].astype(int) + 1) + order
+        # Numbers that do not depend on how the seeds are cut into blocks: a seed's members in their order.
+        order = pd.Series(trained.seeds).groupby(trained.seeds).cumcount().to_numpy()
+        members = trial.members(PER_SEED * (self.seeds[trained.seeds] + 1) + order, rows, trained.diverged)
         values = [
             trial.value_table(name, value[place], np.nan, int(seed))
             for place, seed in enumerate(self.seeds)

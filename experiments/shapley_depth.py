@@ -20,10 +20,10 @@ def depth_tables(trial: Trial) -> dict[str, pd.DataFrame]:
     for depth in config.depths:
         seeds = [SPLITS + split for split in range(len(train))]
         result = trial.sweep(f"depth-{depth}", trial.stage(depth=depth), seeds, train)
-        right, loss = trial.predictions("held-out part", trial.setting(depth=depth)[0], result, trial.data)
-        loss, accuracy = ((part * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
+        right, loss = trial.predictions("held-out part", trial.setting(depth=depth)[0], result)
+        loss, accuracy = ((part[:, : trial.size] * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
         rows = [{"method": f"depth_{depth}", "backbone": NETWORK, "depth": depth, "num_train": n} for n in train.sum(1)]
-        members = trial.members(FIRST["depth"] + 100 * depth, rows, result.diverged)
+        members = trial.members(FIRST["depth"] + 100 * depth + np.arange(len(rows)), rows, result.diverged)
         values = {"accuracy": accuracy, "loss": loss}
         tables.append((members, results.long("shapley", members, values, stage="depth", split="held_out")))
         losses.append(loss)

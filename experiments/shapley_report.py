@@ -5,7 +5,7 @@ import pathlib
 
 from experiments import shapley_figures, shapley_hypotheses, shapley_tables
 from experiments.report import Figure, Run, Section, Statements, Table, Text, read_workdir, write_report
-from experiments.report_tables import arm_members, interval, number, summarize
+from experiments.report_tables import arm_members, interval, number, signed, summarize
 from experiments.shapley_arms import SCORES, arm_values, base_score, problems, study
 from experiments.shapley_grids import CONTROLS
 from experiments.shapley_hypotheses import EQUAL, FAILS, HOLDS, STATEMENTS
@@ -21,7 +21,6 @@ COUNTS = ["problem", "class", "split", "count"]
 FACTS = ["problem", "length", "padded", "filled", "verified", "simulated"]
 VALUES = ["problem", "seed", "id", "class", "score", "value"]
 PICTURES = ["problem", "picture", "id", "class", "time", "value"]
-_COMPARED = "accuracy"
 
 
 def write(workdir: str | os.PathLike) -> pathlib.Path:
@@ -123,7 +122,7 @@ def _counts(verdicts):
 
 def _sentence(own, judged, problem, score):
     """One problem in words: accuracies, and what the largest removal does beyond chance."""
-    part = own[(own["problem"] == problem) & (own["metric"] == _COMPARED) & (own["hardening"] == "none")]
+    part = own[(own["problem"] == problem) & (own["metric"] == "accuracy") & (own["hardening"] == "none")]
     part = part[part["score"].isin(["", score, *CONTROLS])]
     rows = summarize(part, ["kind", "percent"]).set_index(["kind", "percent"])
     largest = part["percent"].max()
@@ -142,13 +141,9 @@ def _sentence(own, judged, problem, score):
     ].iloc[0]
     for control, others in (("random", "random ones"), ("matched", "random ones of the same classes")):
         if row["n"] > 1:
-            gap = row[f"mean_{control}"]
-            signed, within = (
-                ("+" if gap > 0 else "") + number(gap),
-                interval(row[f"low_{control}"], row[f"high_{control}"]),
-            )
+            cost, within = signed(row[f"mean_{control}"]), interval(row[f"low_{control}"], row[f"high_{control}"])
             said.append(
-                f"The top samples cost {signed} {within} more than {others}: that they matter more "
+                f"The top samples cost {cost} {within} more than {others}: that they matter more "
                 f"{_IN_WORDS[row[f'verdict_{control}']]}."
             )
     return " ".join(said)
@@ -238,7 +233,7 @@ def _scores(run, own, names, score) -> Section:
     residual = run.results[run.results["metric"] == "attribution_residual"]["value"]
     if len(residual):
         blocks[0] = Text(f"{blocks[0].text} The largest residual of any sample here is {residual.max():.1e}.")
-    gaps = shapley_tables.gaps(own, score)
+    gaps = shapley_tables.gaps(own)
     shared = set.intersection(*(set(part["percent"]) for _, part in gaps.groupby("score"))) if len(gaps) else set()
     if shared:
         largest = max(shared)

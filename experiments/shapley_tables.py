@@ -5,7 +5,7 @@ import pandas as pd
 
 from experiments import shapley_published
 from experiments.report import Table
-from experiments.report_tables import DASH, Cell, cell, interval, number, summarize
+from experiments.report_tables import DASH, Cell, cell, interval, number, signed, summarize
 from experiments.shapley_arms import HARDENINGS, REMOVALS, SCORES
 from experiments.shapley_grids import CONTROLS
 from experiments.shapley_hypotheses import FAILS
@@ -158,8 +158,7 @@ def _difference(row, suffix):
     if verdict is None or pd.isna(verdict):
         return Cell(DASH)
     mean, low, high = (getattr(row, f"{name}{suffix}") for name in ("mean", "low", "high"))
-    signed = ("+" if mean > 0 else "") + number(mean)
-    return Cell(f"{signed}, {verdict}", interval(low, high), alarm=verdict == FAILS)
+    return Cell(f"{signed(mean)}, {verdict}", interval(low, high), alarm=verdict == FAILS)
 
 
 def _p(value):
@@ -195,7 +194,7 @@ def attacks(values: pd.DataFrame, problem: str, score: str, most: int) -> Table:
     return Table(caption, ["model", *ATTACKS.values()], rows, folded=True)
 
 
-def gaps(values: pd.DataFrame, score: str) -> pd.DataFrame:
+def gaps(values: pd.DataFrame) -> pd.DataFrame:
     """By problem, score, side and share, accuracy minus that of the random removal, paired by seed."""
     plain = values[(values["metric"] == "accuracy") & (values["hardening"] == "none") & (values["percent"] > 0)]
     random = plain[plain["kind"] == "random"].set_index(["problem", "percent", "seed"])["value"]

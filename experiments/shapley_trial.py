@@ -80,17 +80,16 @@ class Trial:
     def setting(self, network: str = NETWORK, depth: int = 0) -> tuple[shapley.Setting, int]:
         """The setting of a network, and its epochs."""
         config, size = self.config, self.size
-        least, largest, momentum, epochs = 1, 64, 0.99, config.peer_epochs  # As Fawaz et al. train the published ones.
-        sizes = {}
         if network == NETWORK:
-            least, largest, momentum = config.least_batch, config.largest_batch, config.momentum
-            sizes = {"channels": tuple(config.channels), "depth": depth}
+            least, largest, epochs = config.least_batch, config.largest_batch, config.epochs
+            sizes = {"momentum": config.momentum, "channels": tuple(config.channels), "depth": depth}
+        else:  # As Fawaz et al. train it; sizes are the published ones by default.
+            least, largest, epochs, sizes = 1, 64, config.peer_epochs, {"momentum": 0.99}
         batch_size = min(max(int(config.batch_share * size), least), largest, size)
         num_batches = -(-size // batch_size)
-        if network == NETWORK:
-            epochs = config.epochs or -(-config.steps // num_batches)
+        epochs = epochs or -(-config.steps // num_batches)
         setting = shapley.Setting(
-            network=time_series_classifier(network, len(self.problem.labels), momentum=momentum, **sizes),
+            network=time_series_classifier(network, len(self.problem.labels), **sizes),
             num_batches=num_batches,
             batch_size=batch_size,
             patience=max(2, epochs // 30),  # Fawaz et al. wait 50 of 1,500.
@@ -151,17 +150,12 @@ class Trial:
                 _bound(function, setting), each, shared, placement, places=self.places(placement), on_group=bar.update
             )
 
-    @property
-    def offset(self) -> int:
-        """The first member number of the problem."""
-        return self.number * _PER_PROBLEM
-
-    def members(self, first: int, rows: Sequence[dict], diverged: np.ndarray | bool) -> pd.DataFrame:
-        """The members' table: what each is, and how it ended."""
+    def members(self, numbers: np.ndarray, rows: Sequence[dict], diverged: np.ndarray | bool) -> pd.DataFrame:
+        """The members' table: what each is, and how it ended; `numbers` are the problem's own."""
         columns = ["seed", "method", "score", "side", "percent", "hardening", "backbone", "depth", "num_train"]
         table = pd.DataFrame(rows).reindex(columns=columns)
         table.insert(0, "problem", self.name)
-        table.insert(0, "member", self.offset + first + np.arange(len(rows)))
+        table.insert(0, "member", self.number * _PER_PROBLEM + np.asarray(numbers))
         table["seed"] = pd.array(table["seed"], dtype="Int64")
         table["status"] = np.where(diverged, "diverged", "finished")
         return table
@@ -173,35 +167,37 @@ class Trial:
         config, size = self.config, self.size
         neighbours = min(config.neighbours, size - 1)
         knn = data_values.knn_shapley_among(self.data["inputs"], self.data["label"], neighbours)
-        values = {"knn_shapley": (np.asarray(knn), np.full(size, np.nan))}
+        values = {"knn_shapley": (knn, np.full(size, np.nan))}
         masks = np.random.default_rng(2).random((config.halves, size)) < 0.5
         masks[~masks.any(1), 0] = True  # A network needs a sample.
         seeds = [_HALVES + number for number in range(len(masks))]
         result = self.sweep("halves", self.stage(depth=depth), seeds, masks)
         setting, _ = self.setting(depth=depth)
-        right, _ = self.predictions("halves judged", setting, result, self.data)
-        accuracy = self.predictions("halves judged", setting, result, self.test)[0].mean(1)
+        right, _ = self.predictions("halves judged", setting, result)
+        accuracy = right[:, size:].mean(1)
         rows = [{"method": "half", "backbone": NETWORK, "depth": depth, "num_train": n} for n in masks.sum(1)]
-        members = self.members(FIRST["halves"], rows, result.diverged)
-        out = np.asarray(data_values.out_of_bag(right, masks))
-        left_out = (~masks).sum(0)
-        values["data_oob"] = (out, np.sqrt(out * (1 - out) / np.maximum(left_out, 1)))
-        values["banzhaf"] = tuple(np.asarray(part) for part in games.banzhaf_from_masks(jnp.asarray(accuracy), masks))
+        members = self.members(FIRST["halves"] + np.arange(len(rows)), rows, result.diverged)
+        values["data_oob"] = data_values.out_of_bag(right[:, :size], masks)
+        values["banzhaf"] = games.banzhaf_from_masks(jnp.asarray(accuracy), masks)
         table = pd.concat([self.value_table(name, *value) for name, value in values.items()], ignore_index=True)
         long = results.long("shapley", members, {"accuracy": accuracy}, stage="halves", split="evaluate")
         return {"members": members, "results": long, "values": table}
 
-    def predictions(self, name: str, setting: shapley.Setting, result: sweeps.Result, data: dict) -> tuple:
-        """Whether each member of a sweep tells each of `data` rightly, and its cross-entropy: `[member, example]`."""
+    def predictions(self, name: str, setting: shapley.Setting, result: sweeps.Result) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each member of a sweep tells each beat rightly, and its cross-entropy: `[member, beat]`.
+
+        The training samples first and then the test beats: one program serves those who ask for either.
+        """
+        shared = tuple(np.concatenate([part[name] for part in (self.data, self.test)]) for name in ("inputs", "label"))
         variables = result.state["best"].kept
-        shared = (data["inputs"], data["label"])
         return self.over_all(name, shapley_evaluation.predictions, setting, (variables,), shared)
 
     def value_table(self, score: str, values: np.ndarray, errors: Any, seed: Any = pd.NA) -> pd.DataFrame:
         """What each training sample is worth by a score, with its standard error where there is one."""
         ids = self.problem.dataset.ids[self.problem.train]
         classes = np.array(self.problem.labels)[self.data["label"]]
-        table = pd.DataFrame({"id": ids, "class": classes, "score": score, "value": values, "standard_error": errors})
+        table = pd.DataFrame({"id": ids, "class": classes, "score": score, "value": np.asarray(values)})
+        table["standard_error"] = np.asarray(errors)
         table.insert(0, "seed", pd.array([seed] * len(table), dtype="Int64"))
         table.insert(0, "problem", self.name)
         return table

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxfair.attribution.games import Estimate
+from jaxfair.metrics.counted import ratio
+
 SCORES = ("signed_sum", "positive_sum", "absolute_sum")
 
 
@@ -17,7 +20,8 @@ def attribution_scores(values: ArrayLike, labels: ArrayLike, kind: str = "signed
     """A score for each training sample from the contributions of its inputs to the output of its own class.
 
     `signed_sum` is the score that follows from the paper: contributions are complete, so it is `f_y(x)` minus the mean
-    of `f_y` over the background, and ranks samples by how confident the model is, whatever the attribution.
+    of `f_y` over the background, whatever the attribution: it ranks the samples of a class by how confident the model
+    is, and those of different classes also by how rarely the model says their class.
     `positive_sum` adds the contributions above 0 only, `absolute_sum` all without their sign: these depend on the
     attribution, and on how much of it cancels.
 
@@ -116,7 +120,7 @@ def knn_shapley_among(train: ArrayLike, labels: ArrayLike, num_neighbours: int =
     return jax.lax.map(for_one, (jnp.arange(size), others)).sum(0) / (size - 1)
 
 
-def out_of_bag(correct: ArrayLike, in_bag: ArrayLike) -> jax.Array:
+def out_of_bag(correct: ArrayLike, in_bag: ArrayLike) -> Estimate:
     """Data-OOB: the share of learners that predict a training sample rightly among those that were not given it.
 
     It is high for samples that others explain and low for mislabelled ones; it says nothing of how much a sample helps.
@@ -126,15 +130,16 @@ def out_of_bag(correct: ArrayLike, in_bag: ArrayLike) -> jax.Array:
       in_bag: `[learner, sample]` boolean, what each learner was trained on.
 
     Returns:
-      `[sample]`; NaN for a sample that every learner was given.
+      Values `[sample]`, NaN for a sample that every learner was given, and their standard errors over learners.
 
     References:
       Kwon, Zou: Data-OOB: Out-of-bag Estimate as a Simple and Efficient Data Value, ICML 2023, equation 2.
     """
     out = ~jnp.asarray(in_bag)
-    count = out.sum(0)
-    total = jnp.where(out, jnp.asarray(correct, jnp.float32), 0).sum(0)
-    return jnp.where(count > 0, total / jnp.maximum(count, 1), jnp.nan)
+    correct, count = jnp.asarray(correct, jnp.float32), out.sum(0)
+    mean = ratio(jnp.where(out, correct, 0).sum(0), count)
+    squares = jnp.where(out, jnp.square(correct - mean), 0).sum(0)
+    return Estimate(mean, jnp.sqrt(ratio(squares, count * (count - 1))))
 
 
 Loss = Callable[[Any, Any], jax.Array]

@@ -1,7 +1,8 @@
-"""The Shapley study's training stage: a classifier of beats, plain or hardened against adversarial examples."""
+"""The Shapley study's classifier of beats: trained plainly or hardened against adversarial examples, and asked."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -148,3 +149,21 @@ def _noted(plateau: Plateau, value: jax.Array, patience: int) -> Plateau:
     halve = waited >= patience
     share = jnp.where(halve, jnp.maximum(plateau.share / 2, _LEAST_SHARE), plateau.share)
     return Plateau(jnp.where(fell, value, plateau.loss), jnp.where(halve, 0, waited), share)
+
+
+def logits_of(setting: Setting, variables: Any) -> Callable[[jax.Array], jax.Array]:
+    """The network's logits in evaluation mode as a function of its inputs; NaN where the variables are not all finite.
+
+    XLA's CPU compiler may turn a NaN into 0 on its way through a ReLU, and a broken network would look like a bad one.
+    """
+    whole = is_finite(variables)
+
+    def logits(inputs):
+        return jnp.where(whole, setting.network.apply(variables, inputs), jnp.nan)
+
+    return logits
+
+
+def is_finite(variables: Any) -> jax.Array:
+    """Whether all variables are: `[]` boolean."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]).all()

@@ -63,7 +63,7 @@ def paired_difference(
     else:
         test = stats.permutation_test(
             (differences,),
-            lambda values, axis: np.mean(values, axis=axis),
+            np.mean,
             permutation_type="samples",
             vectorized=True,
             n_resamples=num_resamples,

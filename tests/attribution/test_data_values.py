@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxfair.attribution import data_values, games
 from jaxfair.attribution.deep_shap import deep_shap
@@ -117,7 +118,18 @@ def test_the_papers_score_ranks_by_confidence():
 def test_out_of_bag_counts_only_learners_without_the_sample():
     correct = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]], bool)
     in_bag = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]], bool)
-    np.testing.assert_allclose(data_values.out_of_bag(correct, in_bag), [0.5, 0.5, np.nan])
+    said = data_values.out_of_bag(correct, in_bag)
+    np.testing.assert_allclose(said.values, [0.5, 0.5, np.nan])
+    assert np.isnan(said.standard_error[2])
+
+
+def test_out_of_bag_has_the_standard_error_of_a_mean():
+    rng = np.random.default_rng(4)
+    correct, in_bag = rng.normal(size=(30, 5)), rng.random((30, 5)) < 0.5
+    said = data_values.out_of_bag(correct, in_bag)
+    out = [correct[~in_bag[:, sample], sample] for sample in range(5)]
+    np.testing.assert_allclose(said.values, [part.mean() for part in out], rtol=1e-5)
+    np.testing.assert_allclose(said.standard_error, [stats.sem(part) for part in out], rtol=1e-5)
 
 
 def squared(params, sample):

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pandas as pd
+import pytest
 
 from data_pipelines.simulate import beat_classes, ecg
 
@@ -137,6 +138,16 @@ def shared_folder(tmp_path_factory):
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "launches"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def start_real(study, name, data_dir, data_set, folder, *arguments):
+    """The workdir of a variant's run on real data, to its end; skips the test where the data set is not there."""
+    if not (pathlib.Path(data_dir) / data_set).is_dir():
+        pytest.skip(f"JAXFAIR_DATA_DIR has no {data_set} (BUILD.md)")
+    where = [f"--config.data_dir={pathlib.Path(data_dir).resolve()}", f"--workdir={folder / 'run'}"]
+    done = start(folder, variant(name, study), *where, *arguments, study=study)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
 
 
 def read(workdir):

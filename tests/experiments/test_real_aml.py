@@ -1,9 +1,6 @@
 """The age study on real ECGs: what its report must show (docs/results/aml.md has more seeds and arms)."""
 
-import pathlib
-
 import launching
-import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.real_data
@@ -12,14 +9,9 @@ pytestmark = pytest.mark.real_data
 @pytest.fixture(scope="module")
 def mean(data_dir, tmp_path_factory):
     """Means over two seeds of the paper's settings, by method and metric."""
-    if not (pathlib.Path(data_dir) / "ptb-xl").is_dir():
-        pytest.skip("JAXFAIR_DATA_DIR has no ptb-xl (BUILD.md)")
-    folder = tmp_path_factory.mktemp("real")
     few = ["--config.seeds=2", "--config.arms=('no_adversary', 'ncov')", "--config.boosting_seeds=2"]
-    where = [f"--config.data_dir={pathlib.Path(data_dir).resolve()}", f"--workdir={folder / 'run'}"]
-    done = launching.start(folder, launching.variant("ptbxl"), *where, *few)
-    assert done.returncode == 0, done.stderr
-    table = pd.read_parquet(folder / "run" / "results.parquet")
+    folder = tmp_path_factory.mktemp("real")
+    table = launching.read(launching.start_real("aml", "ptbxl", data_dir, "ptb-xl", folder, *few))["results"]
     return table[table["epoch"].isna()].groupby(["method", "metric"])["value"].mean()
 
 

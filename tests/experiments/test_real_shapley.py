@@ -1,7 +1,5 @@
 """The Shapley study on real ECGs: what its report must show (docs/results/shapley.md has more seeds and problems)."""
 
-import pathlib
-
 import launching
 import pandas as pd
 import pytest
@@ -12,14 +10,9 @@ pytestmark = pytest.mark.real_data
 @pytest.fixture(scope="module")
 def run(data_dir, tmp_path_factory):
     """Two seeds on TwoLeadECG: the final values by member, with what each member is."""
-    if not (pathlib.Path(data_dir) / "UCRArchive_2018").is_dir():
-        pytest.skip("JAXFAIR_DATA_DIR has no UCRArchive_2018 (BUILD.md)")
-    folder = tmp_path_factory.mktemp("real")
     few = ["--config.seeds=2", "--config.shares=(20,)", "--config.hardened_shares=(20,)", "--config.halves=16"]
-    where = [f"--config.data_dir={pathlib.Path(data_dir).resolve()}", f"--workdir={folder / 'run'}"]
-    done = launching.start(folder, launching.variant("TwoLeadECG", "shapley"), *where, *few, study="shapley")
-    assert done.returncode == 0, done.stderr
-    return launching.read(folder / "run")
+    folder = tmp_path_factory.mktemp("real")
+    return launching.read(launching.start_real("shapley", "TwoLeadECG", data_dir, "UCRArchive_2018", folder, *few))
 
 
 def mean(run, metric):

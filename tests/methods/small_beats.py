@@ -69,3 +69,11 @@ def variables(seed=0, network=NETWORK, channels=1):
         "Dense_0": {"kernel": drawn["params"]["head"]["Dense_0"]["kernel"] / 10, "bias": np.zeros(CLASSES, np.float32)}
     }
     return {"params": {**drawn["params"], "head": head}, "batch_stats": positive}
+
+
+def spoiled(variables, group="params"):
+    """With one NaN, in a kernel of the first convolution or in a running mean."""
+    leaves, tree = jax.tree.flatten(variables[group])
+    first = leaves[0].copy()
+    first.reshape(-1)[0] = np.nan
+    return variables | {group: jax.tree.unflatten(tree, [first, *leaves[1:]])}

@@ -26,7 +26,7 @@ SETTING = shapley.Setting(
 
 def judge(variables, inputs, label):
     right, loss = shapley_evaluation.predictions(SETTING, variables, inputs, label)
-    model = shapley_evaluation.frozen(SETTING, variables)
+    model = shapley.logits_of(SETTING, variables)
     pressed = attacks.projected_gradient(model, inputs, label, EPSILON, key=jax.random.key(0), num_steps=10)
     return {"accuracy": right.mean(), "pgd_accuracy": (pressed.decision == label).mean(), "loss": loss.mean()}
 

@@ -1,9 +1,8 @@
-"""Scores of training samples and the judgement of models, against sums, plain NumPy and closed forms."""
+"""The judgement of models, against plain NumPy and closed forms."""
 
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_beats as study
@@ -12,109 +11,27 @@ from scipy.special import log_softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from jaxfair import sweeps
-from jaxfair.attribution import data_values
-from jaxfair.attribution.deep_shap import deep_shap
 from jaxfair.methods import shapley, shapley_evaluation
-from jaxfair.models.time_series import time_series_classifier
 
-NETWORKS = {
-    "fcn": study.NETWORK,
-    "blend_res2net": time_series_classifier("blend_res2net", study.CLASSES, channels=(4,), depth=1, kernel_sizes=(3,)),
-}
-DATA, BACKGROUND = study.beats(7, seed=1, channels=2), study.beats(5, seed=2, channels=2)["inputs"]
-
-
-@functools.cache
-def scores_of(name, at_once):
-    setting = shapley.Setting(NETWORKS[name], 1)
-    program = jax.jit(functools.partial(shapley_evaluation.training_scores, setting, at_once=at_once))
-    return lambda variables: jax.tree.map(np.asarray, program(variables, DATA["inputs"], DATA["label"], BACKGROUND))
-
-
-@functools.cache
-def variables_of(name):
-    return study.variables(3, NETWORKS[name], channels=2)
-
-
-def plain_logits(name, inputs, variables=None):
-    return np.asarray(NETWORKS[name].apply(variables or variables_of(name), inputs), np.float64)
-
-
-@pytest.mark.parametrize("name", ["fcn", pytest.param("blend_res2net", marks=pytest.mark.slow)])
-def test_scores_are_complete(name):
-    said = scores_of(name, 4)(variables_of(name))
-    own = np.arange(7), DATA["label"]
-    at, behind = (log_softmax(plain_logits(name, inputs), axis=1) for inputs in (DATA["inputs"], BACKGROUND))
-    mean = np.exp(behind).mean(0)[DATA["label"]]
-    scores = said.by_name
-    assert set(scores) == {*data_values.SCORES, "loss"}
-    np.testing.assert_allclose(said.probability, np.exp(at)[own], atol=1e-5)
-    np.testing.assert_allclose(scores["signed_sum"], np.exp(at)[own] - mean, atol=1e-5)
-    np.testing.assert_allclose(scores["loss"], -behind.mean(0)[DATA["label"]] + at[own], rtol=1e-4, atol=1e-4)
-    assert said.contributions.shape == (7, study.TIME)
-    np.testing.assert_allclose(said.contributions.sum(1), scores["signed_sum"], atol=1e-5)
-    assert said.residual.shape == (7,)
-    assert said.residual.max() < 1e-4
-    assert np.ptp(scores["signed_sum"]) > 0.02
-    assert (scores["positive_sum"] > np.maximum(scores["signed_sum"], 0) + 1e-3).all()
-    np.testing.assert_allclose(scores["absolute_sum"], 2 * scores["positive_sum"] - scores["signed_sum"], atol=1e-5)
-
-
-def test_scores_are_those_of_all_outputs_explained_at_once():
-    def outputs(inputs):
-        # The same formula: DeepLIFT's rules tell exp(log_softmax) from softmax.
-        logits = study.NETWORK.apply(variables_of("fcn"), inputs)
-        loss = jax.scipy.special.logsumexp(logits, axis=1, keepdims=True) - logits
-        return jnp.concatenate([jax.nn.softmax(logits), loss], axis=1)
-
-    values = np.asarray(jax.jit(functools.partial(deep_shap, outputs))(DATA["inputs"], BACKGROUND).values)
-    said, labels = scores_of("fcn", 4)(variables_of("fcn")), DATA["label"]
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
-    for kind in data_values.SCORES:
-        close(said.by_name[kind], data_values.attribution_scores(values, labels, kind))
-    loss = -data_values.attribution_scores(values, labels + study.CLASSES)
-    close(said.by_name["loss"], loss)
-    close(said.contributions, values[np.arange(7), labels].sum(-1))
-
-
-@pytest.mark.slow
-def test_scores_do_not_depend_on_how_many_are_computed_at_once():
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-        scores_of("fcn", 3)(variables_of("fcn")),
-        scores_of("fcn", 4)(variables_of("fcn")),
-    )
-
-
-def spoiled(variables, group="params"):
-    """With one NaN, in a kernel of the first convolution or in a running mean."""
-    leaves, tree = jax.tree.flatten(variables[group])
-    first = leaves[0].copy()
-    first.reshape(-1)[0] = np.nan
-    return variables | {group: jax.tree.unflatten(tree, [first, *leaves[1:]])}
-
-
-@pytest.mark.parametrize("group", ["params", "batch_stats"])
-def test_a_broken_network_has_no_scores(group):
-    said = scores_of("fcn", 4)(spoiled(variables_of("fcn"), group))
-    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(said))
+DATA = study.beats(7, seed=1, channels=2)
+VARIABLES = study.variables(3, channels=2)
+LOGITS = np.asarray(study.NETWORK.apply(VARIABLES, DATA["inputs"]), np.float64)
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 64])
 def test_logits_of_all_are_those_of_a_loop(chunk):
     program = jax.jit(functools.partial(shapley_evaluation.logits_of_all, study.SETTING, chunk=chunk))
-    said = program(variables_of("fcn"), DATA["inputs"])
-    np.testing.assert_allclose(said, plain_logits("fcn", DATA["inputs"]), rtol=1e-4, atol=1e-5)
+    said = program(VARIABLES, DATA["inputs"])
+    np.testing.assert_allclose(said, LOGITS, rtol=1e-4, atol=1e-5)
 
 
 def test_predictions_are_right_or_wrong_and_a_broken_network_is_never_right():
     program = jax.jit(functools.partial(shapley_evaluation.predictions, study.SETTING))
-    right, loss = program(variables_of("fcn"), DATA["inputs"], DATA["label"])
-    logits = plain_logits("fcn", DATA["inputs"])
-    np.testing.assert_array_equal(right, logits.argmax(1) == DATA["label"])
-    np.testing.assert_allclose(loss, -log_softmax(logits, axis=1)[np.arange(7), DATA["label"]], rtol=1e-4)
+    right, loss = program(VARIABLES, DATA["inputs"], DATA["label"])
+    np.testing.assert_array_equal(right, LOGITS.argmax(1) == DATA["label"])
+    np.testing.assert_allclose(loss, -log_softmax(LOGITS, axis=1)[np.arange(7), DATA["label"]], rtol=1e-4)
     for group in ("params", "batch_stats"):
-        right, loss = program(spoiled(variables_of("fcn"), group), DATA["inputs"], DATA["label"])
+        right, loss = program(study.spoiled(VARIABLES, group), DATA["inputs"], DATA["label"])
         assert not right.any()
         assert np.isnan(loss).all()
 
@@ -266,7 +183,12 @@ def networks():
     of_full, of_surrogate = (craft(each, data["inputs"], data["label"]) for each in (full, surrogate))
     dense = {"kernel": np.zeros_like(full["params"]["head"]["Dense_0"]["kernel"]), "bias": np.float32([0, 1, 0])}
     constant = full | {"params": full["params"] | {"head": {"Dense_0": dense}}}
-    each = {"full": full, "constant": constant, "kernel": spoiled(full), "mean": spoiled(full, "batch_stats")}
+    each = {
+        "full": full,
+        "constant": constant,
+        "kernel": study.spoiled(full),
+        "mean": study.spoiled(full, "batch_stats"),
+    }
     judge = judging(study.SETTING)
     said = {name: judge(one, full, of_full, of_surrogate, key, data, data, EPSILON) for name, one in each.items()}
     return data, of_full, jax.tree.map(np.asarray, said)
