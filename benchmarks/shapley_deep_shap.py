@@ -1,14 +1,15 @@
 """DeepSHAP of 100 beats of 140 samples with 100 background beats: ours against shap.DeepExplainer on PyTorch.
 
     python -m benchmarks.shapley_deep_shap                 # some minutes on 2 cores
-    python -m benchmarks.shapley_deep_shap --network=resnet --their_beats=20
+    python -m benchmarks.shapley_deep_shap --network=resnet --features=8,16,16 --their_beats=20
     python -m benchmarks.shapley_deep_shap --noshap        # without PyTorch and shap
 
 The network is the FCN of Wang et al. (128-256-128 features, kernels 8-5-3, batch normalisation in evaluation mode), or
-a narrow residual network (three blocks of three such convolutions, 16-32-32 features), with seeded weights, for five
-classes. Both explain every class of the same beats against the same background; the values
-are compared. Ours and theirs take turns in one run, so that a turn's ratio compares the same moments; theirs explains
-fewer beats a turn, as its time is proportional to them. The extra `bench` installs PyTorch and shap.
+their residual network (three blocks of three such convolutions, 64-128-128 features), with seeded weights, for five
+classes. 8-16-16 features are those of the Shapley study's network on CPUs. Both explain every class of the same beats
+against the same background; the values are compared. Ours and theirs take turns in one run, so that a turn's ratio
+compares the same moments; theirs explains fewer beats a turn, as its time is proportional to them. The extra `bench`
+installs PyTorch and shap.
 """
 
 import functools
@@ -32,14 +33,22 @@ _BACKGROUND = flags.DEFINE_integer("background", 100, "Background beats.", lower
 _THEIRS = flags.DEFINE_integer("their_beats", 4, "Beats that shap explains in a turn.", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 3, "How often both are measured.", lower_bound=1)
 _NETWORK = flags.DEFINE_enum("network", "fcn", ["fcn", "resnet"], "Which network is explained.")
+_FEATURES = flags.DEFINE_list("features", None, "Three numbers of features; by default the published ones.")
 _AT_ONCE = flags.DEFINE_integer("at_once", 4, "Beats that a device explains together.", lower_bound=1)
 _PAIRS = flags.DEFINE_integer("pairs_at_once", 20, "Pairs of beats that a device holds together.", lower_bound=1)
 _SHAP = flags.DEFINE_bool("shap", True, "Measure shap too.")
 
 TIME, CLASSES = 140, 5
 TAPS = (8, 5, 3)
-# Features of each block's convolutions; a residual network adds a shortcut to each block.
-BLOCKS = {"fcn": ((128, 256, 128),), "resnet": ((16,) * 3, (32,) * 3, (32,) * 3)}
+PUBLISHED = {"fcn": ("128", "256", "128"), "resnet": ("64", "128", "128")}
+
+
+def blocks() -> tuple[tuple[int, ...], ...]:
+    """Features of each block's convolutions; a residual network adds a shortcut to each block."""
+    features = tuple(int(number) for number in _FEATURES.value or PUBLISHED[_NETWORK.value])
+    if len(features) != len(TAPS):
+        raise SystemExit(f"--features={','.join(map(str, features))}: give {len(TAPS)} numbers.")
+    return (features,) if _NETWORK.value == "fcn" else tuple((number,) * len(TAPS) for number in features)
 
 
 def weights(network: str) -> dict[str, np.ndarray]:
@@ -53,7 +62,7 @@ def weights(network: str) -> dict[str, np.ndarray]:
         given[f"kernel_{place}"] = rng.normal(size=(taps, channels, features)) * np.sqrt(2 / (taps * channels))
         normalisation(place, features)
 
-    for block, sizes in enumerate(BLOCKS[network]):
+    for block, sizes in enumerate(blocks()):
         entered = before
         for number, (features, taps) in enumerate(zip(sizes, TAPS, strict=True)):
             convolution(f"{block}_{number}", taps, before, features)
@@ -126,10 +135,10 @@ def theirs(given: dict):
             inside = self.inside(values)
             return self.last(inside if self.shortcut is None else inside + self.shortcut(values))
 
-    blocks = [Block(block) for block in range(len(BLOCKS[_NETWORK.value]))]
+    stack = [Block(block) for block in range(len(blocks()))]
     dense = torch.nn.Linear(*given["dense"].shape, bias=False)
     dense.weight.data = torch.tensor(given["dense"]).T.contiguous()
-    model = torch.nn.Sequential(*blocks, torch.nn.AvgPool1d(TIME), torch.nn.Flatten(), dense).eval()
+    model = torch.nn.Sequential(*stack, torch.nn.AvgPool1d(TIME), torch.nn.Flatten(), dense).eval()
 
     def explain(inputs, background):
         explainer = shap.DeepExplainer(model, torch.tensor(background).permute(0, 2, 1))
@@ -170,8 +179,11 @@ def main(_) -> None:
     total = values.reshape(len(inputs), CLASSES, -1).sum(-1)
     expected = logits(given, jnp.asarray(inputs)) - logits(given, jnp.asarray(background)).mean(0)
     apart = np.abs(total - expected).max() / np.abs(expected).max()
-    print(f"{_NETWORK.value}: {len(inputs)} beats [{TIME}, 1], {len(background)} background beats, {CLASSES} classes, "
-          f"{jax.local_device_count()} devices; first call {time.perf_counter() - begun:.1f} s")  # fmt: skip
+    first = time.perf_counter() - begun
+    print(
+        f"{_NETWORK.value} {blocks()}: {len(inputs)} beats [{TIME}, 1], {len(background)} background beats, "
+        f"{CLASSES} classes, {jax.local_device_count()} devices; first call {first:.1f} s"
+    )
     print(f"ours sums to the prediction minus the mean to {apart:.1e}", flush=True)
     if explain:
         explain(inputs[:1], background[:2])  # What its first call sets up takes seconds.
