@@ -26,9 +26,12 @@ def run(launched: launch.Launched) -> None:
     with launched.timed("data"):
         # All first: what is wrong with one of them costs no training.
         problems = [load(config, name) for name in config.problems]
-        for problem in problems:
+        for name, problem in zip(config.problems, problems, strict=True):
+            size = int(problem.train.sum())
             for percent in config.shares:
-                removal.num_removed(percent, int(problem.train.sum()))
+                removal.num_removed(percent, size)
+            if config.seeds:
+                shapley_grids.halves(config.halves, size, name)
     for number, (name, problem) in enumerate(zip(config.problems, problems, strict=True)):
         trial = Trial(launched, problem, number, name, planted(config, problem))
         names += one_problem(launched, parts, trial)

@@ -64,8 +64,6 @@ def check(config) -> None:
     for field in ("seeds_at_once", "depth_splits", "background", "attacked", "neighbours", "halves"):
         if config[field] < 1:
             raise ValueError(f"--config.{field}={config[field]}: give 1 or more.")
-    if "data_oob" in (*config.scores, *config.compared_scores) and config.halves < 8:
-        raise ValueError(f"--config.halves={config.halves}: a sample left out of none has no data_oob; give 8 or more.")
 
 
 def removals(config) -> list[Arm]:
@@ -84,6 +82,18 @@ def hardened(config, hardening: str) -> list[Arm]:
         return []
     bases = [FULL, *(Arm(score, "top", share) for share in shares for score in (config.scores[0], *CONTROLS))]
     return [base._replace(hardening=hardening) for base in bases]
+
+
+def halves(count: int, size: int, name: str) -> np.ndarray:
+    """Random subsets of a problem's training samples, each of which is in with probability 1/2: `[half, sample]`."""
+    masks = np.random.default_rng(2).random((count, size)) < 0.5
+    masks[~masks.any(1), 0] = True  # A network needs a sample.
+    if masks.all(0).any() or not masks.any(0).all():
+        raise ValueError(
+            f"--config.halves={count}: a training sample of {name} is in all of these random halves or in none, and "
+            "has no Data-OOB or no Banzhaf value; give more."
+        )
+    return masks
 
 
 def random_values(seed: int, size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data_pipelines.ucr import Problem
-from experiments import results
+from experiments import results, shapley_grids
 from experiments.shapley_grids import Arm
 from jaxfair import sweeps, training
 from jaxfair.attribution import data_values, games
@@ -168,8 +168,7 @@ class Trial:
         neighbours = min(config.neighbours, size - 1)
         knn = data_values.knn_shapley_among(self.data["inputs"], self.data["label"], neighbours)
         values = {"knn_shapley": (knn, np.full(size, np.nan))}
-        masks = np.random.default_rng(2).random((config.halves, size)) < 0.5
-        masks[~masks.any(1), 0] = True  # A network needs a sample.
+        masks = shapley_grids.halves(config.halves, size, self.name)
         seeds = [_HALVES + number for number in range(len(masks))]
         result = self.sweep("halves", self.stage(depth=depth), seeds, masks)
         setting, _ = self.setting(depth=depth)

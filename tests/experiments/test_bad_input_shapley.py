@@ -17,7 +17,7 @@ SIMULATED = {
     "no score": (["--config.scores=()"], "--config.scores: give at least one"),
     "no background": (["--config.background=0"], "--config.background=0: give 1 or more."),
     "no seed": (["--config.seeds=0"], "--config.seeds=0: give 1 or more, or 0 with peers."),
-    "few halves": (["--config.halves=2"], "--config.halves=2: a sample left out of none has no data_oob"),
+    "few halves": (["--config.halves=2"], "--config.halves=2: a training sample of simulated is in all"),
     "share not removed": (["--config.hardened_shares=(15,)"], "--config.hardened_shares: 15 is not among"),
     "nothing to remove": (["--config.shares=(1,)", *NO_OTHER_SHARES], "1 % of 36 samples are none of them"),
     "everything removed": (["--config.shares=(100,)", *NO_OTHER_SHARES], "100 % of 36 samples are all of them"),

@@ -26,6 +26,15 @@ def test_every_variant_has_arms_with_their_controls(variant):
         assert not hardened or FULL._replace(hardening=hardening) in hardened
 
 
+def test_every_sample_is_in_some_halves_and_out_of_some():
+    masks = shapley_grids.halves(64, 500, "ECG5000")
+    assert masks.shape == (64, 500)
+    assert 0 < masks.mean(0).min() < masks.mean(0).max() < 1
+    assert abs(masks.mean() - 0.5) < 0.01
+    with pytest.raises(ValueError, match=r"--config.halves=4: a training sample of ECG5000 is in all"):
+        shapley_grids.halves(4, 500, "ECG5000")
+
+
 def test_random_removals_are_nested_and_differ_between_seeds():
     arms = [Arm("random", "top", share) for share in (5, 10, 20)]
     labels = np.arange(40) % 2
