@@ -112,7 +112,8 @@ class Launched:
                 "command": " ".join(["python -m", f"experiments.{self.study}", *sys.argv[1:]]),
                 "started": earlier.get("started") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started)),
                 "starts": earlier.get("starts", 0) + (0 if getattr(self, "_counted", False) else 1),
-                "git_commit": _git_commit(),
+                # All that had a part in it, where a run was resumed by other code.
+                "git_commit": _joined(earlier.get("git_commit"), _git_commit()),
                 "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
                 "platform": device.platform,
                 "device_kind": device.device_kind,
@@ -289,6 +290,12 @@ def _read_json(path):
         return None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: is no JSON ({error}); delete the folder or restore the file.") from None
+
+
+def _joined(earlier, now):
+    """Names already listed and another one, each once."""
+    names = [*(earlier or "").split(", "), now]
+    return ", ".join(dict.fromkeys(filter(None, names))) or None
 
 
 def _git_commit():

@@ -33,6 +33,8 @@ __all__ = ["Figure", "Run", "Section", "Statements", "Table", "Text", "read_work
 # A study that has a page of its own; any other gets `overview`.
 STUDIES = {"aml": "experiments.aml_report", "shapley": "experiments.shapley_report"}
 
+_MOST_OPEN = 20  # Rows of a table about the run, beyond which it is folded.
+
 STYLE = {
     "font.family": "DejaVu Sans",  # the one family that matplotlib brings along
     "font.size": 8.5,
@@ -261,7 +263,7 @@ def provenance(run: Run) -> Section:
         called = Cell(f"{diverged} of {members}", alarm=True) if diverged else "0"
         rows.append([str(method), str(members), str(members - diverged - stopped), str(stopped), called])
     header = ["method", "members", "finished", "stopped early", "diverged"]
-    blocks.append(Table("How the members ended.", header, rows))
+    blocks.append(Table("How the members ended.", header, rows, folded=len(rows) > _MOST_OPEN))
     for name, content in (("Configuration", run.config), ("Environment", run.environment)):
         if content:
             blocks.append(Text(json.dumps(content, indent=2, default=str), title=name, code=True))
