@@ -8,7 +8,7 @@ from experiments.report import Figure, Run, Section, Statements, Table, Text, re
 from experiments.report_tables import arm_members, interval, number, signed, summarize
 from experiments.shapley_arms import SCORES, arm_values, base_score, problems, study
 from experiments.shapley_grids import CONTROLS
-from experiments.shapley_hypotheses import EQUAL, FAILS, HOLDS, STATEMENTS
+from experiments.shapley_hypotheses import EQUAL, FAILS, HOLDS, OPEN, STATEMENTS
 from jaxfair.attribution.removal import num_removed
 
 TITLE = "Are the training samples with high attribution scores the ones that a classifier of beats needs?"
@@ -115,9 +115,9 @@ def _card(judged, hypothesis, suffix, question, note):
 
 
 def _counts(verdicts):
-    parts = [f"{(verdicts == word).sum()} {word}" for word in (HOLDS, FAILS, EQUAL) if (verdicts == word).any()]
-    rest = (~verdicts.isin([HOLDS, FAILS, EQUAL])).sum()
-    return ", ".join([*parts, *([f"{rest} undecided"] if rest else [])]) + f" of {len(verdicts)}"
+    words = verdicts.where(verdicts.isin([HOLDS, FAILS, EQUAL]), OPEN)
+    counts = words.value_counts().reindex([HOLDS, FAILS, EQUAL, OPEN]).dropna().astype(int)
+    return ", ".join(f"{word} in {count}" for word, count in counts.items()) + f" of {len(verdicts)}"
 
 
 def _sentence(own, judged, problem, score):
