@@ -1,11 +1,13 @@
 """DeepFool on 200 beats of 140 samples: ours against foolbox on PyTorch, the same weights, the same beats.
 
     python -m benchmarks.shapley_deepfool                       # some minutes on 2 cores
+    python -m benchmarks.shapley_deepfool --data_dir=DIR        # ECG5000 itself; DIR is the UCR archive's folder
     python -m benchmarks.shapley_deepfool --norivals            # without PyTorch and foolbox
 
 The network is the FCN of Wang et al. (128-256-128 features, kernels 8-5-3, batch normalisation in evaluation mode) for
-five classes of simulated beats, trained here for some steps so that boundaries lie where a classifier puts them. Both
-take all beats in one call, and both are asked for the same: 50 steps at most, all classes, overshoot 0.02.
+five classes of simulated beats, or of ECG5000, trained here for some steps so that boundaries lie where a classifier
+puts them. Both take all beats in one call, and both are asked for the same: 50 steps at most, all classes, overshoot
+0.02.
 
 Everything is measured in one run, ours and theirs in turns. Other load on the machine touches both, so a turn's ratio
 counts and of the turns the median; processor time is printed beside it, which other load hardly touches. The extra
@@ -14,6 +16,7 @@ counts and of the turns the median; processor time is printed beside it, which o
 
 import functools
 import os
+import pathlib
 import time
 
 import jax
@@ -22,6 +25,7 @@ import optax
 from absl import app, flags, logging
 from flax import linen as nn
 
+from data_pipelines import ucr
 from jaxfair.attacks import Adversarial, deepfool
 from jaxfair.models.conv import Conv
 from jaxfair.models.normalization import BatchNorm
@@ -29,6 +33,7 @@ from jaxfair.models.normalization import BatchNorm
 _BEATS = flags.DEFINE_integer("beats", 200, "Beats that are attacked.", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 5, "How often everything is measured.", lower_bound=1)
 _WIDTH = flags.DEFINE_integer("width", None, "Beats that ours computes at a time; by default as the attack chooses.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "The UCR archive's folder, or the folder above it.")
 _FEATURES = flags.DEFINE_list("features", ["128", "256", "128"], "Features of the three convolutions.")
 _TRAIN = flags.DEFINE_integer("train_steps", 300, "Steps of training before, 32 beats each.", lower_bound=1)
 _RIVALS = flags.DEFINE_bool("rivals", True, "Measure foolbox too.")
@@ -68,10 +73,22 @@ def beats(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return values[..., None].astype(np.float32), labels.astype(np.int32)
 
 
-def trained(model: Fcn, steps: int) -> dict:
-    """Variables of the network after some steps of Adam."""
+def real_beats() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """ECG5000's training and test beats with their labels."""
+    folder = pathlib.Path(_DATA_DIR.value)
+    problem = ucr.load(folder / "UCRArchive_2018" if (folder / "UCRArchive_2018").is_dir() else folder, "ECG5000")
+    inputs, labels = problem.dataset.inputs, problem.dataset.targets["label"].astype(np.int32)
+    return tuple((inputs[part], labels[part]) for part in (problem.train, ~problem.train))
+
+
+def trained(model: Fcn, steps: int, train: tuple[np.ndarray, np.ndarray] | None = None) -> dict:
+    """Variables of the network after some steps of Adam, on simulated beats unless there are others to learn from."""
     optimizer = optax.adam(1e-3)
-    inputs, labels = beats(steps * BATCH, 0)
+    if train is None:
+        inputs, labels = beats(steps * BATCH, 0)
+    else:
+        order = np.random.default_rng(0).integers(0, len(train[0]), steps * BATCH)
+        inputs, labels = train[0][order], train[1][order]
     variables = model.init(jax.random.key(0), inputs[:1])
 
     def step(carry, batch):
@@ -124,11 +141,15 @@ def main(_) -> None:
                 f"benchmarks.shapley_deepfool compares with foolbox on PyTorch, but {error.name} is not installed: "
                 'pip install -c constraints.txt -e ".[bench]", or measure ours alone with --norivals.'
             ) from None
+    train = None
     inputs, labels = beats(_BEATS.value, 1)
+    if _DATA_DIR.value:
+        train, test = real_beats()
+        inputs, labels = (part[: _BEATS.value] for part in test)
     if len(_FEATURES.value) != len(WINDOWS):
         raise SystemExit(f"--features={','.join(_FEATURES.value)}: the network has {len(WINDOWS)} convolutions.")
     model = Fcn(tuple(int(number) for number in _FEATURES.value))
-    variables = trained(model, _TRAIN.value)
+    variables = trained(model, _TRAIN.value, train)
     begun = time.perf_counter()
     found = jax.tree.map(np.asarray, attack(model, variables, inputs, _WIDTH.value))
     first = time.perf_counter() - begun
