@@ -56,7 +56,7 @@ def contestants(queries: np.ndarray, references: np.ndarray) -> dict:
 
     return {
         "jaxfair": lambda: nearest_neighbour(queries, references),
-        "aeon": lambda: nearest(dtw_pairwise_distance(queries, references)),
+        "aeon": lambda: nearest(dtw_pairwise_distance(queries, references, n_jobs=_cores())),
         "tslearn": lambda: nearest(np.square(cdist_dtw(queries, references, n_jobs=-1))),
     }
 
@@ -72,7 +72,7 @@ def main(_) -> None:
             begun = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begun)
-        print(f"turn {turn + 1} of {_TURNS.value}", flush=True)
+            print(f"turn {turn + 1} of {_TURNS.value}: {name} {seconds[name][-1]:.2f} s", flush=True)
     pairs = len(queries) * len(references)
     print(f"\n{len(queries)} queries x {len(references)} references of {queries.shape[1]} samples; {_cores()} cores")
     for name, (indices, distances) in found.items():
