@@ -16,7 +16,6 @@ counts and of the turns the median; processor time is printed beside it, which o
 
 import functools
 import os
-import pathlib
 import time
 
 import jax
@@ -75,8 +74,7 @@ def beats(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def real_beats() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """ECG5000's training and test beats with their labels."""
-    folder = pathlib.Path(_DATA_DIR.value)
-    problem = ucr.load(folder / "UCRArchive_2018" if (folder / "UCRArchive_2018").is_dir() else folder, "ECG5000")
+    problem = ucr.load(_DATA_DIR.value, "ECG5000")
     inputs, labels = problem.dataset.inputs, problem.dataset.targets["label"].astype(np.int32)
     return tuple((inputs[part], labels[part]) for part in (problem.train, ~problem.train))
 

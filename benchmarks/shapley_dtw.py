@@ -9,7 +9,6 @@ installs the others, without constraints.txt.
 """
 
 import os
-import pathlib
 import time
 
 # As in experiments/launch.py: one single-threaded XLA device a core. Has to be said before JAX starts.
@@ -19,6 +18,7 @@ import jax
 import numpy as np
 from absl import app, flags, logging
 
+from data_pipelines import ucr
 from jaxfair.models.nearest_neighbour import nearest_neighbour
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The UCR archive's folder, or the folder above it.")
@@ -36,10 +36,7 @@ def series() -> tuple[np.ndarray, np.ndarray]:
         return tuple(
             rng.normal(size=(count, TIME)).cumsum(axis=1) / TIME**0.5 for count in (_QUERIES.value, _REFERENCES.value)
         )
-    folder = pathlib.Path(_DATA_DIR.value)
-    if (folder / "UCRArchive_2018").is_dir():
-        folder = folder / "UCRArchive_2018"
-    test, train = (np.loadtxt(folder / "ECG5000" / f"ECG5000_{part}.tsv") for part in ("TEST", "TRAIN"))
+    train, test = map(np.loadtxt, ucr.find_files(_DATA_DIR.value, "ECG5000"))
     return test[: _QUERIES.value, 1:], train[: _REFERENCES.value, 1:]
 
 

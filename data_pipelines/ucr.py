@@ -33,7 +33,7 @@ def load(
 
     Args:
       root: The archive's folder: `<root>/<Name>/<Name>_TRAIN.tsv` and `_TEST.tsv`, or both as `.txt`, `.ts` or `.arff`.
-        Where there are several forms, the first in this order is read.
+        Where there are several forms, the first in this order is read. Or a folder that holds it as `UCRArchive_2018`.
       name: Of the problem, like ECG200.
       cache_dir: Where to keep the problem as a TFDS data set; None reads the text, which hardly takes longer. What is
         found there is used only if files, options, code and libraries are those it was made with.
@@ -67,7 +67,7 @@ def problem_names(root: str | os.PathLike) -> list[str]:
     Raises:
       FileNotFoundError: `root` is no folder.
     """
-    root = pathlib.Path(root)
+    root = _archive(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; expected {SOURCE}.")
     return sorted(path.name for path in root.iterdir() if path.is_dir() and any(path.glob(f"{path.name}_T[RE]*")))
@@ -79,10 +79,10 @@ def find_files(root: str | os.PathLike, name: str) -> tuple[pathlib.Path, pathli
     Raises:
       FileNotFoundError: The folder, the problem or one of its two files is not there.
     """
-    names = problem_names(root)
+    root, names = _archive(root), problem_names(root)
     if name not in names:
         raise FileNotFoundError(f"{root} has no problem {name!r}; {_hint(name, names)}")
-    folder = pathlib.Path(root) / name
+    folder = root / name
     pairs = [tuple(folder / f"{name}_{split}{extension}" for split in ("TRAIN", "TEST")) for extension in EXTENSIONS]
     for train, test in pairs:
         if train.is_file() and test.is_file():
@@ -93,6 +93,12 @@ def find_files(root: str | os.PathLike, name: str) -> tuple[pathlib.Path, pathli
         f"{folder} has {' and '.join(found) or f'neither TRAIN nor TEST as {EXTENSIONS}'}; expected both in one form,"
         f" as in {SOURCE}."
     )
+
+
+def _archive(root):
+    """The archive's own folder."""
+    inside = pathlib.Path(root) / "UCRArchive_2018"
+    return inside if inside.is_dir() else pathlib.Path(root)
 
 
 def _hint(name: str, names: list[str]) -> str:

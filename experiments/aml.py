@@ -13,13 +13,14 @@ from data_pipelines import ptbxl, splits
 from data_pipelines.cohort import Cohort
 from data_pipelines.simulate import ecg
 from experiments import aml_grids, aml_judge, aml_references, aml_report, launch, results
+from experiments.launched import Launched
 from jaxfair import sweeps, training
 from jaxfair.methods import aml
 from jaxfair.methods.aml_model import Setting
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
 
 
-def run(launched: launch.Launched) -> None:
+def run(launched: Launched) -> None:
     """Runs the study, or what is left of it."""
     config, workdir = launched.config, launched.workdir
     aml_grids.check(config)
@@ -66,7 +67,7 @@ def run(launched: launch.Launched) -> None:
     parts.remove()
 
 
-def finished(launched: launch.Launched) -> None:
+def finished(launched: Launched) -> None:
     """Prints a finished run's results."""
     print(aml_judge.summary(launched.workdir))
     print(f"\nReport: {launched.workdir / 'report.html'}")

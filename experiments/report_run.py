@@ -1,13 +1,14 @@
 """Reads what a run left behind in its workdir, and says in one sentence what is wrong with it if something is."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+
+from experiments.workdir import read_json
 
 RESULT_COLUMNS = ["experiment", "unit", "member", "seed", "fold", "backbone"]
 RESULT_COLUMNS += ["method", "stage", "epoch", "split", "metric", "value"]
@@ -51,7 +52,8 @@ def read_workdir(workdir: str | os.PathLike) -> Run:
             f"{workdir / 'results.parquet'} has no rows, so there is nothing to report: run the study again."
         )
     members = _read_parquet(workdir, "members", MEMBER_COLUMNS)
-    return Run(workdir, _read_json(workdir, "config"), _read_json(workdir, "environment"), results, members)
+    config, environment = (read_json(workdir / f"{name}.json") or {} for name in ("config", "environment"))
+    return Run(workdir, config, environment, results, members)
 
 
 def _read_parquet(workdir: pathlib.Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -71,14 +73,3 @@ def _read_parquet(workdir: pathlib.Path, name: str, columns: Sequence[str]) -> p
             "it was written by something else or by another version, so run the study again."
         )
     return frame
-
-
-def _read_json(workdir: pathlib.Path, name: str) -> dict[str, Any]:
-    path = workdir / f"{name}.json"
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): restore it or run the study again.") from error
-    return content if isinstance(content, dict) else {name: content}

@@ -4,7 +4,6 @@ python -m experiments.shapley --config=experiments/configs/shapley.py:VARIANT (s
 """
 
 import functools
-import pathlib
 import shutil
 
 import numpy as np
@@ -13,12 +12,13 @@ import pandas as pd
 from data_pipelines import ucr
 from data_pipelines.simulate import beat_classes
 from experiments import launch, results, shapley_depth, shapley_grids, shapley_peers, shapley_report
+from experiments.launched import Launched
 from experiments.shapley_block import Block
 from experiments.shapley_trial import Trial
 from jaxfair.attribution import removal
 
 
-def run(launched: launch.Launched) -> None:
+def run(launched: Launched) -> None:
     """Runs the study, or what is left of it."""
     config = launched.config
     shapley_grids.check(config)
@@ -44,7 +44,7 @@ def run(launched: launch.Launched) -> None:
     parts.remove()
 
 
-def one_problem(launched: launch.Launched, parts: results.Parts, trial: Trial) -> list[str]:
+def one_problem(launched: Launched, parts: results.Parts, trial: Trial) -> list[str]:
     """All of one problem; returns the names of its parts."""
     config, name = launched.config, trial.name
     names = [f"{name}-problem", f"{name}-peers"]
@@ -82,7 +82,7 @@ def _study(launched, parts, trial):
     return names
 
 
-def finished(launched: launch.Launched) -> None:
+def finished(launched: Launched) -> None:
     """Prints a finished run's results."""
     print(shapley_report.summary(launched.workdir))
     print(f"\nReport: {launched.workdir / 'report.html'}")
@@ -98,9 +98,7 @@ def load(config, name: str) -> ucr.Problem:
         raise ValueError(
             "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md tells how to get it)."
         )
-    folder = pathlib.Path(config.data_dir)
-    folder = folder / "UCRArchive_2018" if (folder / "UCRArchive_2018").is_dir() else folder
-    return ucr.load(folder, name)
+    return ucr.load(config.data_dir, name)
 
 
 def planted(config, problem: ucr.Problem) -> pd.DataFrame | None:
