@@ -46,6 +46,16 @@ def test_all_forms_give_the_same_arrays(write_ucr, normalize):
         assert (problems[0].num_filled, problems[0].num_padded) == (other.num_filled, other.num_padded) == (3, 4)
 
 
+def test_a_folder_that_holds_the_archive_by_its_name_will_do(write_ucr):
+    root = write_ucr("Tiny")
+    archive = root / "UCRArchive_2018"
+    archive.mkdir()
+    (root / "Tiny").rename(archive / "Tiny")
+    assert ucr.problem_names(root) == ucr.problem_names(archive) == ["Tiny"]
+    assert ucr.find_files(root, "Tiny") == ucr.find_files(archive, "Tiny")
+    np.testing.assert_array_equal(ucr.load(root, "Tiny").dataset.inputs, ucr.load(archive, "Tiny").dataset.inputs)
+
+
 def test_of_several_forms_the_archives_own_is_read(write_ucr):
     write_ucr(extension=".ts", train=(["1", "2"], [[1.0, 1.0], [2.0, 3.0]]))
     root = write_ucr(extension=".tsv")
