@@ -94,8 +94,16 @@ def signed(value: float | None, unit: str = "") -> str:
 
 
 def interval(low: float, high: float, unit: str = "") -> str:
-    """[low, high], or nothing where there is no interval."""
-    return "" if pd.isna(low) or pd.isna(high) else f"[{number(low, unit)}, {number(high, unit)}]"
+    """[low, high], or nothing where there is no interval; a bound near 0 is written so that its side of 0 shows."""
+    return "" if pd.isna(low) or pd.isna(high) else f"[{_bound(low, unit)}, {_bound(high, unit)}]"
+
+
+def _bound(value, unit):
+    """As `number` writes it, but "−0.0002" where that would be "0.000": verdicts hang on the sign."""
+    text = number(value, unit)
+    if text.strip("0.") or abs(value) < 1e-6:  # Less is rounding.
+        return text
+    return f"{value:.{-math.floor(math.log10(abs(value)))}f}".replace("-", MINUS)
 
 
 def cell(summary: pd.Series | None, unit: str, members: int, diverged: int = 0) -> Cell:

@@ -66,6 +66,21 @@ def test_numbers_as_written(value, unit, text):
     assert report_tables.number(value, unit) == text
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "text"),
+    [
+        (-0.1, 0.2, "fraction", "[−0.100, 0.200]"),
+        (-0.00024, 0.0154, "fraction", "[−0.0002, 0.015]"),
+        (-0.3, 0.00047, "fraction", "[−0.300, 0.0005]"),
+        (-1e-9, 0.0, "fraction", "[0.000, 0.000]"),
+        (-0.04, 0.03, "years", "[−0.04, 0.03]"),
+        (float("nan"), 0.03, "years", ""),
+    ],
+)
+def test_an_intervals_bounds_show_on_which_side_of_0_they_lie(low, high, unit, text):
+    assert report_tables.interval(low, high, unit) == text
+
+
 def test_cells_tell_unmeasured_undefined_and_diverged_apart():
     row = report.summarize(pd.DataFrame({"arm": 0, "value": [np.nan, np.nan]}), ["arm"]).iloc[0]
     assert report_tables.cell(None, "fraction", 2) == report_tables.Cell("–")
