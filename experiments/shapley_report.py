@@ -177,7 +177,7 @@ def _taken_from(run, problem, score):
 def _data(run, names) -> Section:
     counts, facts = run.table("counts", COUNTS), run.table("problems", FACTS).set_index("problem")
     rows, said = [], []
-    shares = run.config.get("shares") or []
+    removes = bool(run.config.get("seeds"))  # Peers alone lose no sample.
     for problem in names:
         part = counts[counts["problem"] == problem]
         train, test = (part[part["split"] == split].set_index("class")["count"] for split in ("train", "test"))
@@ -185,8 +185,8 @@ def _data(run, names) -> Section:
         source = "simulated" if fact["simulated"] else {True: "known files"}.get(fact["verified"], "unknown files")
         classes = ", ".join(f"{name}: {train[name]}/{test[name]}" for name in train.index)
         rows.append([problem, classes, str(train.sum()), str(test.sum()), str(fact["length"]), source])
-        gone = [f"{share:g} % are {num_removed(share, int(train.sum()))}" for share in shares]
-        if train.sum() < 50:
+        if removes and train.sum() < 50:
+            gone = [f"{share:g} % are {num_removed(share, int(train.sum()))}" for share in run.config["shares"]]
             said.append(
                 f"{problem} has {train.sum()} training samples, so that {', '.join(gone)}: a curve over shares is a "
                 "curve over single samples, and only many seeds tell it from noise."
@@ -195,7 +195,7 @@ def _data(run, names) -> Section:
         "The problems, with the split of the archive. The intervals of this page are over seeds: they say nothing of "
         "other training or test samples."
     )
-    if run.config.get("keep_classes"):
+    if removes and run.config.get("keep_classes"):
         said.append("The last training sample of a class is never removed: the next one in order goes in its place.")
     header = ["problem", "classes, train/test", "train", "test", "length", "source"]
     return Section("Data", [Table(caption, header, rows, text_columns=2), *map(Text, said)])

@@ -139,3 +139,23 @@ def test_every_variant_keeps_the_contract(folder, tmp_path, variant):
     assert_keeps_the_contract(folder / f"shapley-{variant}")
     page = (folder / f"shapley-{variant}" / "report.html").read_text()
     assert "Ismail Fawaz" in page
+
+
+@pytest.mark.slow
+def test_peers_alone_are_trained_without_a_study(folder, tmp_path):
+    launching.write_ucr(tmp_path / "archive")
+    peers = ["--config.seeds=0", "--config.peers=('fcn',)", "--config.peer_seeds=2", "--config.peer_epochs=1"]
+    where = [f"--config.data_dir={tmp_path / 'archive'}", "--config.problems=('ECG200',)"]
+    done = launch(folder, "shapley-peers", *where, *peers, variant="peers")
+    tables = launching.read(folder / "shapley-peers")
+    assert sorted(tables["members"]["method"]) == ["fcn", "fcn", "nearest_neighbour_dtw"]
+    accuracies = tables["results"].query("metric == 'accuracy'").groupby("method")["value"].mean()
+    for line in done.stdout.splitlines():
+        if line.startswith("FCN on ECG200"):
+            assert line.split()[3] == f"{100 * accuracies['fcn']:.2f}"
+            break
+    else:
+        raise AssertionError(done.stdout)
+    page = (folder / "shapley-peers" / "report.html").read_text()
+    assert "Ismail Fawaz" in page
+    assert "removed" not in page.split("</head>")[1]
