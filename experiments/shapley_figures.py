@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from experiments.report_tables import summarize
+from experiments.report_tables import number, summarize
 from experiments.shapley_arms import REMOVALS, SCORES
 from experiments.shapley_grids import CONTROLS
 
@@ -81,8 +81,9 @@ def beats(pictures: pd.DataFrame) -> Figure:
     classes = list(pictures["class"].drop_duplicates())
     drawing = Figure(figsize=(WIDTH, 4.0), layout="constrained")
     grid = drawing.subplots(2, len(classes), squeeze=False, sharex=True, sharey=True)
-    largest = float(np.nanmax(np.abs(pictures["contribution"].to_numpy(dtype=float))))
-    scale, drawn = TwoSlopeNorm(0, -max(largest, 1e-12), max(largest, 1e-12)), None
+    # One sample may hold most of the attribution; a scale up to it would leave all others grey.
+    most = max(float(np.nanquantile(np.abs(pictures["contribution"].to_numpy(dtype=float)), 0.98)), 1e-12)
+    scale, drawn = TwoSlopeNorm(0, -most, most), None
     for column, name in enumerate(classes):
         part = pictures[pictures["class"] == name]
         own = part[part["picture"] == "attribution"].sort_values("time")
@@ -98,11 +99,13 @@ def beats(pictures: pd.DataFrame) -> Figure:
             title = f"{twin['id'].iloc[0]}\n‖r‖/‖x‖ = {twin['relative_norm'].iloc[0]:.3f}"
             axes.set_title(title, fontweight="normal", fontsize=8)
         else:
-            axes.text(0.5, 0.5, "none was fooled", transform=axes.transAxes, ha="center", color="#8a8f98")
+            axes.text(
+                0.5, 0.5, "no beat fooled\namong the attacked", transform=axes.transAxes, ha="center", color="#8a8f98"
+            )
         axes.set_xlabel("sample")
     grid[0, 0].set_ylabel("attribution")
     grid[1, 0].set_ylabel("counterfactual")
-    drawing.colorbar(drawn, ax=grid[0], label="contribution to\nits own probability", shrink=0.9)
+    drawing.colorbar(drawn, ax=grid[0], label="contribution to\nits own probability", shrink=0.9, extend="both")
     handles = [axes.get_legend_handles_labels() for axes in grid[1] if axes.get_legend_handles_labels()[0]]
     if handles:
         drawing.legend(*handles[0], loc="outside lower center", ncols=3)
@@ -129,6 +132,6 @@ def valuable(pictures: pd.DataFrame) -> Figure:
         for axes, (name, beat) in zip(grid[row], rows.groupby("id", sort=False), strict=False):
             beat = beat.sort_values("time")
             axes.plot(beat["time"], beat["value"], color="#D55E00" if not row else "#0072B2", lw=1.1)
-            axes.set_title(f"{name}, class {beat['class'].iloc[0]}\nscore {beat['score'].iloc[0]:.3f}", fontsize=8)
+            axes.set_title(f"{name}, class {beat['class'].iloc[0]}\nscore {number(beat['score'].iloc[0])}", fontsize=8)
         grid[row, 0].set_ylabel(kind)
     return drawing
