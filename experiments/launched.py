@@ -69,7 +69,7 @@ class Launched:
 
             yield on_segment
 
-    def placement(self, tune: Callable[[str], Any]) -> Any:
+    def placement(self, tune: Callable[[pathlib.Path], Any]) -> Any:
         """Devices and width: from the flag, else 1 on a CPU, else `tune(where to remember)`."""
         import jax
 
