@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -98,7 +99,7 @@ class Launched:
         write_json(
             self.workdir / "environment.json",
             {
-                "command": " ".join(["python -m", f"experiments.{self.study}", *sys.argv[1:]]),
+                "command": shlex.join(["python", "-m", f"experiments.{self.study}", *sys.argv[1:]]),
                 "started": earlier.get("started") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started)),
                 "starts": earlier.get("starts", 0) + (not self._counted),
                 # All that had a part in it, where a run was resumed by other code.

@@ -1,6 +1,7 @@
 """The Shapley study through its real command line: every variant, what it leaves behind, and what cannot disturb it."""
 
 import json
+import shlex
 
 import launching
 import numpy as np
@@ -66,7 +67,13 @@ def assert_keeps_the_contract(workdir):
     page = (workdir / "report.html").read_text()
     assert [section for section in SECTIONS if section not in page] == []
     assert "kept no beats" not in page
-    assert json.loads((workdir / "environment.json").read_text())["versions"]["jax"]
+    told = json.loads((workdir / "environment.json").read_text())
+    assert told["versions"]["jax"]
+    # A shell that is given it starts the same run: it would not take a tuple's brackets without quotes.
+    assert "'--config.channels=(4,)'" in told["command"]
+    started = shlex.split(told["command"])
+    assert started[:3] == ["python", "-m", "experiments.shapley"]
+    assert set(launching.TINY_SHAPLEY) | {f"--workdir={workdir}"} <= set(started[3:])
 
 
 def test_the_default_variant_keeps_the_contract(default_run):

@@ -1,6 +1,6 @@
 """Makes time_series.npz: the networks for time series as written in PyTorch, in float64, with the same weights.
 
-    python tests/models/golden/make_time_series.py      # PyTorch 2.15.0, NumPy 2.3.5
+    python -m tests.models.golden.make_time_series      # PyTorch 2.15.0, NumPy 2.3.5
 
 Random weights, scales, biases and running statistics. Each case holds them, the inputs, what the network gives in
 training and in evaluation, the gradients of the mean cross-entropy in training, and the running statistics after that
@@ -14,6 +14,8 @@ import pathlib
 import numpy as np
 import torch
 from torch import nn
+
+from benchmarks.time_series_torch import BACKBONES, Classifier
 
 BATCH, CLASSES = 4, 3
 CASES = {
@@ -38,114 +40,6 @@ CASES = {
         {"channels": (2, 3), "depth": 2, "kernel_sizes": (4,), "transform": "real_imaginary"},
     ),
 }
-SIZES = (8, 5, 3)
-
-
-class Stack(nn.Module):
-    def __init__(self, before, features, sizes=SIZES):
-        super().__init__()
-        self.sizes = sizes
-        for number, (after, size) in enumerate(zip(features, sizes, strict=True)):
-            setattr(self, f"conv_{number}", nn.Conv1d(before, after, size, bias=False))
-            setattr(self, f"norm_{number}", nn.BatchNorm1d(after, eps=1e-3, momentum=0.01))
-            before = after
-
-    def forward(self, x):
-        for number, size in enumerate(self.sizes):
-            x = torch.relu(x) if number else x
-            x = nn.functional.pad(x, ((size - 1) // 2, size // 2))
-            x = getattr(self, f"norm_{number}")(getattr(self, f"conv_{number}")(x))
-        return x
-
-
-class Shortcut(nn.Module):
-    def __init__(self, before, after):
-        super().__init__()
-        self.conv = nn.Conv1d(before, after, 1, bias=False) if before != after else nn.Identity()
-        self.norm = nn.BatchNorm1d(after, eps=1e-3, momentum=0.01)
-
-    def forward(self, x):
-        return self.norm(self.conv(x))
-
-
-class Fcn(nn.Module):
-    def __init__(self, before, channels=(128, 256, 128)):
-        super().__init__()
-        self.stack, self.features = Stack(before, channels), channels[-1]
-
-    def forward(self, x):
-        return torch.relu(self.stack(x))
-
-
-class ResNet(nn.Module):
-    def __init__(self, before, channels=(64, 128, 128)):
-        super().__init__()
-        self.count, self.features = len(channels), channels[-1]
-        for number, after in enumerate(channels):
-            setattr(self, f"stack_{number}", Stack(before, (after,) * 3))
-            setattr(self, f"shortcut_{number}", Shortcut(before, after))
-            before = after
-
-    def forward(self, x):
-        for number in range(self.count):
-            x = torch.relu(getattr(self, f"stack_{number}")(x) + getattr(self, f"shortcut_{number}")(x))
-        return x
-
-
-class BlendRes2Net(nn.Module):
-    def __init__(
-        self,
-        before,
-        channels=(64, 128, 128),
-        depth=3,
-        kernel_sizes=SIZES,
-        transform="magnitude",
-        transform_every_block=True,
-        merge="concatenate",
-    ):
-        super().__init__()
-        self.depth, self.transform, self.every, self.merge = depth, transform, transform_every_block, merge
-        for number, after in enumerate(channels[:depth]):
-            doubled = transform == "real_imaginary" and (number == 0 or transform_every_block)
-            spectral = 2 * before if doubled else before
-            features = (after,) * len(kernel_sizes)
-            setattr(self, f"first_{number}_stack", Stack(before, features, kernel_sizes))
-            setattr(self, f"first_{number}_shortcut", Shortcut(spectral, after))
-            setattr(self, f"second_{number}_stack", Stack(spectral, features, kernel_sizes))
-            setattr(self, f"second_{number}_shortcut", Shortcut(before, after))
-            before = after
-        self.features = before * (1 if merge == "add" else 2)
-
-    def spectrum(self, x, number):
-        if number and not self.every:
-            return x
-        bins = torch.fft.fft(x, dim=-1, norm="ortho")
-        if self.transform == "real_imaginary":
-            return torch.cat([bins.real, bins.imag], dim=1)
-        magnitude = torch.sqrt(bins.real**2 + bins.imag**2 + 1e-6)
-        return magnitude if self.transform == "magnitude" else torch.log(magnitude)
-
-    def forward(self, x):
-        first = second = x
-        for number in range(self.depth):
-            stack, shortcut = (getattr(self, f"first_{number}_{part}") for part in ("stack", "shortcut"))
-            first = torch.relu(stack(first) + shortcut(self.spectrum(first, number)))
-            stack, shortcut = (getattr(self, f"second_{number}_{part}") for part in ("stack", "shortcut"))
-            second = torch.relu(stack(self.spectrum(second, number)) + shortcut(second))
-        return first + second if self.merge == "add" else torch.cat([first, second], dim=1)
-
-
-BACKBONES = {"fcn": Fcn, "resnet": ResNet, "blend_res2net": BlendRes2Net}
-
-
-class Classifier(nn.Module):
-    def __init__(self, name, before, classes, **sizes):
-        super().__init__()
-        self.backbone = BACKBONES[name](before, **sizes)
-        self.head = nn.ModuleDict({"Dense_0": nn.Linear(self.backbone.features, classes)})
-
-    def forward(self, x):
-        return self.head["Dense_0"](self.backbone(x.transpose(1, 2)).mean(-1))
 
 
 def named(model, values):
