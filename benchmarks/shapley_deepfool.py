@@ -34,7 +34,7 @@ from jaxfair.models.time_series import BACKBONES, TimeSeriesClassifier, time_ser
 
 _BEATS = flags.DEFINE_integer("beats", 200, "Beats that are attacked.", lower_bound=1)
 _TURNS = flags.DEFINE_integer("turns", 5, "How often everything is measured.", lower_bound=1)
-_WIDTH = flags.DEFINE_integer("width", None, "Beats that ours computes at a time; by default as the attack chooses.")
+_WIDTH = flags.DEFINE_integer("width", 8, "Beats that a device of ours computes at a time; the study's on CPUs is 8.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "The UCR archive's folder, or the folder above it.")
 _NETWORK = flags.DEFINE_enum("network", "fcn", sorted(BACKBONES), "Which network is attacked.")
 _FEATURES = flags.DEFINE_list("features", None, "Features of its convolutions or blocks; by default as published.")
@@ -100,11 +100,11 @@ def trained(model: TimeSeriesClassifier, steps: int, train: tuple[np.ndarray, np
 
 
 @functools.cache
-def _attack(model: TimeSeriesClassifier, width: int | None):
+def _attack(model: TimeSeriesClassifier, width: int):
     return lambda inputs, variables: deepfool(lambda values: model.apply(variables, values), inputs, width=width)
 
 
-def attack(model: TimeSeriesClassifier, variables: dict, inputs: np.ndarray, width: int | None) -> Adversarial:
+def attack(model: TimeSeriesClassifier, variables: dict, inputs: np.ndarray, width: int) -> Adversarial:
     """Ours, a part of the beats on each device; the labels are the network's own decisions."""
     devices = min(jax.local_device_count(), len(inputs))
     size = -(-len(inputs) // devices)
@@ -142,6 +142,8 @@ def main(_) -> None:
     if _DATA_DIR.value:
         train, test = real_beats()
         inputs, labels = (part[: _BEATS.value] for part in test)
+    if _FEATURES.value and (len(_FEATURES.value) != 3 or not all(number.isdigit() for number in _FEATURES.value)):
+        raise SystemExit(f"--features={','.join(_FEATURES.value)}: give 3 numbers, as 8,16,16.")
     sizes = {"channels": tuple(int(number) for number in _FEATURES.value)} if _FEATURES.value else {}
     # What the running statistics start from must be gone after the few steps of this training.
     model = time_series_classifier(_NETWORK.value, CLASSES, momentum=0.9, **sizes)

@@ -62,9 +62,9 @@ def deepfool(
         static. The gradients are that many backward passes less one.
       overshoot: How far to go beyond the boundary, as a share of the perturbation.
       max_steps: Static.
-      width: Examples that are computed at a time, static; of no consequence but for speed and memory. `None`: 8 on
-        CPUs, elsewhere an eighth of the batch, but 32 at least. The work is about that of the steps that are needed,
-        and each further step of the last example costs the work of `width`.
+      width: Examples that are computed at a time, static; of no consequence but for speed and memory. `None`: an
+        eighth of the batch, but 32 at least. The work is about that of the steps that are needed, and each further
+        step of the last example costs the work of `width`.
 
     Returns:
       `Adversarial`; `steps` differs between examples.
@@ -83,9 +83,7 @@ def deepfool(
             f"deepfool: num_candidates={num_candidates} must be at least 2, max_steps={max_steps} and width={width} "
             "at least 1."
         )
-    # What few examples need is still in the caches when it is used: on a core each, 32 took 1.2 (128-256-128 features)
-    # to 1.4 times as long as 8 (8-16-16), and 4 as long. Other devices want enough to do in each step.
-    width = min(len(inputs), width or (8 if jax.default_backend() == "cpu" else max(32, len(inputs) // 8)))
+    width = min(len(inputs), width or max(32, len(inputs) // 8))
     few = frozen(logits, inputs[:width])
     values = frozen(logits, inputs)(inputs)
     before = decide(values, labels)
