@@ -12,10 +12,12 @@ import shutil
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import absl.logging
-import tensorflow_datasets as tfds
+
+if TYPE_CHECKING:  # It takes seconds to import: only where something is read or built.
+    import tensorflow_datasets as tfds
 
 Cached = TypeVar("Cached")
 
@@ -40,8 +42,8 @@ def code_digest(files: Iterable[str], libraries: Iterable[types.ModuleType]) -> 
 
 
 def read_or_build(
-    make_builder: Callable[[], tfds.core.GeneratorBasedBuilder],
-    read: Callable[[tfds.core.GeneratorBasedBuilder], Cached],
+    make_builder: "Callable[[], tfds.core.GeneratorBasedBuilder]",
+    read: "Callable[[tfds.core.GeneratorBasedBuilder], Cached]",
     folder: pathlib.Path,
 ) -> Cached:
     """What a builder's files hold; they are made if they are not there or cannot be read.
@@ -54,6 +56,8 @@ def read_or_build(
       read: What to make of a finished builder. Whatever it raises means that the files are damaged.
       folder: The raw data, which the builder gets as `manual_dir`.
     """
+    import tensorflow_datasets as tfds
+
     with _quiet_tfds():
         builder = make_builder()
         if builder.data_path.exists():
@@ -75,6 +79,8 @@ def read_or_build(
 @contextlib.contextmanager
 def _quiet_tfds() -> Iterator[None]:
     """Keeps TFDS from announcing a download that does not take place; warnings of our own pass."""
+    import tensorflow_datasets as tfds
+
     tfds.disable_progress_bar()  # Its bars count shards; ours counts records.
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.ERROR)

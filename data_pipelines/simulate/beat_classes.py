@@ -11,7 +11,7 @@ import numpy as np
 
 from data_pipelines.simulate.ecg_cohort import MEAN_AGE, SimulationConfig
 from data_pipelines.simulate.ecg_waves import WAVES, Heart, Subject, draw_heart
-from data_pipelines.ucr_problem import Problem, make_problem
+from data_pipelines.ucr.problem import Problem, make_problem
 
 CLASSES = ("normal", "ST elevation", "ectopic", "long QT", "long PR")
 START, END = -0.30, 0.45  # Seconds from the middle of the QRS.

@@ -9,9 +9,9 @@ import functools
 import numpy as np
 import pandas as pd
 
-from data_pipelines.beats import BeatError, average_beats
 from data_pipelines.cohort import REJECTED_COLUMNS, STEP_COLUMNS, Cohort
 from data_pipelines.dataset import Dataset
+from data_pipelines.ecg.beats import BeatError, average_beats
 from data_pipelines.simulate.ecg_cohort import (
     ELECTRODES,
     SimulatedRecords,

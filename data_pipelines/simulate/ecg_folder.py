@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import wfdb
 
-from data_pipelines.beats import LEADS
+from data_pipelines.ecg.beats import LEADS
 from data_pipelines.simulate.ecg_cohort import SimulatedRecords
 
 GAIN = 1000  # Units per mV: PTB-XL's own resolution, 1 microvolt.

@@ -97,7 +97,7 @@ def antithetic_orders(key: jax.Array, num_players: int, num_pairs: int) -> jax.A
 
 
 def prefixes(order: jax.Array) -> jax.Array:
-    """The coalitions that grow along an order: `[n]` players to `[n + 1, n]` boolean, from nobody to everybody."""
+    """The coalitions that grow along an order: `[n]` players to `[n + 1, n]` boolean, from none to all."""
     place = jnp.argsort(order)
     return place[None, :] < jnp.arange(len(order) + 1)[:, None]
 

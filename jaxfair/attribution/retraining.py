@@ -78,9 +78,9 @@ def worth_by_retraining(
 
 
 def leave_one_out(worth_of: WorthOf, num_players: int) -> np.ndarray:
-    """`v(everybody) - v(everybody but the player)`, `[player, ...]`: what the last sample to come adds."""
-    everybody = np.ones((1, num_players), bool)
-    worth = worth_of(np.concatenate([everybody, ~np.eye(num_players, dtype=bool)]))
+    """`v(all) - v(all but the player)`, `[player, ...]`: what the last sample to come adds."""
+    every_player = np.ones((1, num_players), bool)
+    worth = worth_of(np.concatenate([every_player, ~np.eye(num_players, dtype=bool)]))
     return worth[0] - worth[1:]
 
 
@@ -96,9 +96,9 @@ def sampled_semivalues(
 ) -> Estimate:
     """Shapley or Beta-Shapley values from random orders and their reverses, with truncation.
 
-    Along an order samples are added one by one. Once a prefix's worth is within `tolerance` of everybody's, the rest of
-    the order is taken to add nothing and is not retrained (truncated Monte Carlo); 0 retrains everything. Truncation
-    is decided for the mean over the worth's trailing axes, after every `block` prefixes.
+    Along an order samples are added one by one. Once a prefix's worth is within `tolerance` of that of all samples,
+    the rest of the order is taken to add nothing and is not retrained (truncated Monte Carlo); 0 retrains everything.
+    Truncation is decided for the mean over the worth's trailing axes, after every `block` prefixes.
 
     Args:
       worth_of: The game.

@@ -1,4 +1,4 @@
-"""The Shapley study's judgement of one trained member: how accurate it is, and what it resists."""
+"""The Shapley study's evaluation of one trained member: how accurate it is, and what it resists."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ class Counterfactuals(NamedTuple):
 
     Attributes:
       inputs: The changed beats.
-      right: Whether the model told the beat's class before.
+      right: Whether the model was right before.
       fooled: Whether it was right before and is wrong now: the beats on which other models are tested.
       relative_norm: `||r|| / ||x||`.
     """
@@ -29,7 +29,7 @@ class Counterfactuals(NamedTuple):
     relative_norm: jax.Array
 
 
-class Judged(NamedTuple):
+class Evaluation(NamedTuple):
     """What a model does on the test beats: metrics by name, `[]`, and for each beat decision and own probability."""
 
     metrics: dict[str, jax.Array]
@@ -44,7 +44,7 @@ def logits_of_all(setting: Setting, variables: Any, inputs: jax.Array, *, chunk:
 
 
 def predictions(setting: Setting, variables: Any, inputs: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Whether each example is told rightly, `[example]` boolean, and its cross-entropy, `[example]`."""
+    """Whether each example is classified correctly, `[example]` boolean, and its cross-entropy, `[example]`."""
     logits = logits_of_all(setting, variables, inputs)
     return decide(logits) == labels, optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
@@ -59,7 +59,7 @@ def counterfactuals(setting: Setting, variables: Any, inputs: jax.Array, labels:
     return Counterfactuals(made.inputs, right, right & made.success, made.relative_norm)
 
 
-def judge(
+def evaluate(
     setting: Setting,
     variables: Any,
     full: Any,
@@ -69,8 +69,8 @@ def judge(
     test: Mapping[str, jax.Array],
     attacked: Mapping[str, jax.Array],
     epsilon: jax.Array,
-) -> Judged:
-    """Everything the study says of one model.
+) -> Evaluation:
+    """Everything the study reports of one model.
 
     `accuracy`, `balanced_accuracy`, `loss` on the test beats. On the attacked beats, a part of them:
 
@@ -89,7 +89,7 @@ def judge(
 
     Args:
       setting: The network's.
-      variables: Of the model that is judged.
+      variables: Of the model that is evaluated.
       full: Variables of the full model of its seed.
       of_full: Its counterfactuals, of `attacked`.
       of_surrogate: Those of the surrogate.
@@ -125,7 +125,7 @@ def judge(
         "pgd_accuracy": (pressed.decision == labels).mean(),
     }
     values = {name: jnp.where(alive, value, jnp.nan) for name, value in values.items()}
-    return Judged(values, decision, jnp.exp(-each_loss))
+    return Evaluation(values, decision, jnp.exp(-each_loss))
 
 
 def _mean(values: jax.Array, mask: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What a network of the Shapley study says of its training samples, by attribution."""
+"""What a network of the Shapley study attributes to its training samples."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from jaxfair.methods.shapley import Setting, is_finite
 
 
 class Scores(NamedTuple):
-    """What a trained network says of its training samples.
+    """Scores of training samples by a trained network.
 
     Attributes:
       by_name: `[sample]` each. `signed_sum` (the paper's), `positive_sum` and `absolute_sum` of the attribution of the
@@ -57,8 +57,8 @@ def training_scores(
             logits = network.apply(variables, values)
             return jnp.stack([jax.nn.softmax(logits) @ own, optax.softmax_cross_entropy(logits, own)], axis=-1)
 
-        said = deep_shap(outputs, sample[None], background)
-        return said.values[0], said.predictions[0], said.residual[0]
+        attributions = deep_shap(outputs, sample[None], background)
+        return attributions.values[0], attributions.predictions[0], attributions.residual[0]
 
     values, predictions, residual = jax.lax.map(of_one, (inputs, labels), batch_size=at_once)
     first = jnp.zeros(len(inputs), jnp.int32)

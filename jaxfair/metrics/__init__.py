@@ -23,13 +23,16 @@ from jaxfair.metrics.intervals import (
     mean_interval,
     resample_subjects,
 )
-from jaxfair.metrics.paired import Difference, holm, paired_difference
+from jaxfair.metrics.members import minus_control, mode, summarize
+from jaxfair.metrics.paired import Difference, holm, paired_difference, verdict
+from jaxfair.metrics.selection import OneStandardError, one_standard_error
 
 __all__ = [
     "Confusion",
     "Difference",
     "Interval",
     "MeanInterval",
+    "OneStandardError",
     "accuracy",
     "balanced_accuracy",
     "bootstrap_interval",
@@ -41,6 +44,9 @@ __all__ = [
     "macro_recall",
     "majority_share",
     "mean_interval",
+    "minus_control",
+    "mode",
+    "one_standard_error",
     "paired_difference",
     "pearson",
     "pr_auc",
@@ -51,4 +57,6 @@ __all__ = [
     "sensitivity",
     "spearman",
     "specificity",
+    "summarize",
+    "verdict",
 ]

@@ -7,6 +7,8 @@ from scipy import stats
 
 from jaxfair.metrics.intervals import mean_interval
 
+HOLDS, FAILS, EQUAL, UNDECIDED, TOO_FEW = "holds", "fails", "equal", "undecided", "too few seeds"
+
 
 class Difference(NamedTuple):
     """Of pairs, first minus second.
@@ -72,6 +74,18 @@ def paired_difference(
         )
         p = float(test.pvalue)
     return Difference(*(float(part) for part in summary[:4]), int(summary.n), p)
+
+
+def verdict(difference: Difference) -> str:
+    """What a difference says of 'the first is greater': `HOLDS` if its interval lies above 0, `FAILS` if below.
+
+    Around 0 it is `UNDECIDED`, which is not `EQUAL`: that is only where no pair differs. `TOO_FEW` without two pairs.
+    """
+    if difference.n < 2:
+        return TOO_FEW
+    if difference.standard_deviation == 0 and difference.mean == 0:
+        return EQUAL
+    return HOLDS if difference.low > 0 else FAILS if difference.high < 0 else UNDECIDED
 
 
 def holm(p: np.ndarray) -> np.ndarray:

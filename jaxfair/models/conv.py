@@ -71,7 +71,7 @@ def conv(
 def choose_strategy(
     inputs_shape: Sequence[int], kernel_shape: Sequence[int], groups: int = 1, platform: str | None = None
 ) -> Strategy:
-    """The strategy that `conv` takes if it is told none.
+    """The strategy that `conv` takes if none is given.
 
     Times are of one core for both gradients of a step inside `lax.scan`, "slices" against "canonical". Under `vmap`
     over batched kernels a canonical convolution becomes a grouped one, which XLA's CPU kernel computes 2.5 times

@@ -103,7 +103,7 @@ def nearest_neighbour(
     blocks = np.asarray(_blocks(queries, lanes))
     done = 0
 
-    def told(count):
+    def on_group(count):
         nonlocal done
         done = min(done + count * lanes, len(queries))
         on_block(done)
@@ -114,7 +114,7 @@ def nearest_neighbour(
         (references, radius),
         sweeps.Placement(devices, 1),
         places=len(devices) if on_block else None,
-        on_group=told if on_block else None,
+        on_group=on_group if on_block else None,
     )
     return Neighbours(indices.reshape(-1)[: len(queries)], distances.reshape(-1)[: len(queries)])
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from data_pipelines import beats
-from data_pipelines.beats import AverageBeat, BeatError
+from data_pipelines.ecg import beats
+from data_pipelines.ecg.beats import AverageBeat, BeatError
 
 
 def passband_gain(frequencies):

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import tensorflow_datasets as tfds
 
-from data_pipelines import beats, ptbxl, ptbxl_builder
-from data_pipelines.ptbxl_records import read_signal
+from data_pipelines import ptbxl
+from data_pipelines.ecg import beats
+from data_pipelines.ptbxl import builder
+from data_pipelines.ptbxl.records import read_signal
 
 
 @pytest.fixture
@@ -93,8 +95,8 @@ def test_nothing_is_printed_and_no_network_is_tried(tiny_ptbxl, load, capsys, mo
 @pytest.mark.parametrize("change", ["table", "record", "option", "resolution", "pipeline", "library"])
 def test_whatever_changes_the_result_changes_the_cache(tiny_ptbxl, monkeypatch, tmp_path, change):
     tiny = tiny_ptbxl(2)
-    before = ptbxl_builder.cache_name(tiny.folder, 100, False)
-    assert ptbxl_builder.cache_name(tiny.folder, 100, False) == before
+    before = builder.cache_name(tiny.folder, 100, False)
+    assert builder.cache_name(tiny.folder, 100, False) == before
     resolution, keep_lvh = 100, False
     if change == "table":
         tiny.set(2, "age", 55)
@@ -110,13 +112,13 @@ def test_whatever_changes_the_result_changes_the_cache(tiny_ptbxl, monkeypatch, 
         monkeypatch.setattr(beats, "__file__", str(copy))
     else:
         monkeypatch.setattr("scipy.__version__", "0.0")
-    assert ptbxl_builder.cache_name(tiny.folder, resolution, keep_lvh) != before
+    assert builder.cache_name(tiny.folder, resolution, keep_lvh) != before
 
 
 def test_the_same_folder_elsewhere_needs_no_second_cache(tiny_ptbxl, tmp_path):
     tiny = tiny_ptbxl(2)
     shutil.copytree(tiny.folder, tmp_path / "moved")  # Keeps the times of change.
-    assert ptbxl_builder.cache_name(tmp_path / "moved", 100, False) == ptbxl_builder.cache_name(tiny.folder, 100, False)
+    assert builder.cache_name(tmp_path / "moved", 100, False) == builder.cache_name(tiny.folder, 100, False)
 
 
 def spoil(tiny, ecg_id, how):
@@ -191,14 +193,15 @@ def test_a_build_that_is_killed_leaves_nothing_to_trust(tiny_ptbxl, load, tmp_pa
     tiny = tiny_ptbxl(4)
     program = f"""
         import os, signal
-        from data_pipelines import ptbxl, ptbxl_builder
-        generate = ptbxl_builder.PtbxlAverageBeats._generate_examples
+        from data_pipelines import ptbxl
+        from data_pipelines.ptbxl import builder
+        generate = builder.PtbxlAverageBeats._generate_examples
         def die_half_way(self, folder):
             for number, example in enumerate(generate(self, folder)):
                 if number == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield example
-        ptbxl_builder.PtbxlAverageBeats._generate_examples = die_half_way
+        builder.PtbxlAverageBeats._generate_examples = die_half_way
         ptbxl.load({str(tiny.folder)!r}, cache_dir={str(tmp_path / "cache")!r}, processes=1, progress=False)
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False, capture_output=True)
@@ -209,15 +212,15 @@ def test_a_build_that_is_killed_leaves_nothing_to_trust(tiny_ptbxl, load, tmp_pa
 
 def test_of_two_builds_at_once_both_get_the_cohort(tiny_ptbxl, load, monkeypatch):
     tiny = tiny_ptbxl(4)
-    generate = ptbxl_builder.PtbxlAverageBeats._generate_examples
+    generate = builder.PtbxlAverageBeats._generate_examples
     others = []
 
     def overtaken(self, folder):
-        monkeypatch.setattr(ptbxl_builder.PtbxlAverageBeats, "_generate_examples", generate)
+        monkeypatch.setattr(builder.PtbxlAverageBeats, "_generate_examples", generate)
         others.append(load(tiny))  # Another start of the same command finishes while this one works.
         yield from generate(self, folder)
 
-    monkeypatch.setattr(ptbxl_builder.PtbxlAverageBeats, "_generate_examples", overtaken)
+    monkeypatch.setattr(builder.PtbxlAverageBeats, "_generate_examples", overtaken)
     assert_same(load(tiny), *others)
 
 

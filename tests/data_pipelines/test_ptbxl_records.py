@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import wfdb
 
-from data_pipelines.beats import BeatError
-from data_pipelines.ptbxl_records import read_signal
+from data_pipelines.ecg.beats import BeatError
+from data_pipelines.ptbxl.records import read_signal
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from data_pipelines.ptbxl import read_cohort_table
-from data_pipelines.ptbxl_table import INFARCTION_CODES, select_cohort
+from data_pipelines.ptbxl.table import INFARCTION_CODES, select_cohort
 
 
 def table_of(rows):

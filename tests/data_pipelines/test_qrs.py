@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_pipelines import beats, qrs
+from data_pipelines.ecg import beats, qrs
 
 
 def test_vector_magnitude_by_hand():

@@ -12,7 +12,8 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data_pipelines import beats, ptbxl
+from data_pipelines import ptbxl
+from data_pipelines.ecg import beats
 from data_pipelines.simulate import ecg
 
 QUIET = ecg.SimulationConfig(num_subjects=40, noise=0.0, faulty_electrodes=0.0)

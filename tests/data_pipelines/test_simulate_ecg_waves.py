@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipelines import beats
+from data_pipelines.ecg import beats
 from data_pipelines.simulate import ecg, ecg_waves
 
 LEAD = {name: number for number, name in enumerate(beats.LEADS)}

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from data_pipelines import ucr, ucr_checksums, ucr_files
+from data_pipelines import ucr
+from data_pipelines.ucr import checksums, files
 
 NAN = np.nan
 
@@ -38,7 +39,7 @@ def test_all_forms_give_the_same_arrays(write_ucr, normalize):
     test = (["y", "x"], [[NAN, 1.0, 2.0], [4.0, 3.0, 2.0, 1.0, 0.5]])
     problems = [
         ucr.load(write_ucr(f"Tiny{extension[1:]}", extension, train, test), f"Tiny{extension[1:]}", normalize=normalize)
-        for extension in ucr_files.EXTENSIONS
+        for extension in files.EXTENSIONS
     ]
     for other in problems[1:]:
         np.testing.assert_array_equal(problems[0].dataset.inputs, other.dataset.inputs)
@@ -238,11 +239,11 @@ def test_another_content_under_a_known_name_is_a_warning(write_ucr):
 def test_files_are_known_by_content(write_ucr, monkeypatch):
     root = write_ucr("ECG200", test=(["1", "2"], [[1.0, 2.0, 3.0, 5.0, 4.0, 6.0], [3.0, 2.0, 1.0, 0.0, 1.0, 0.0]]))
     train, test = ucr.find_files(root, "ECG200")
-    assert ucr_checksums.identify(train) is None
+    assert checksums.identify(train) is None
     for path, split in ((train, "TRAIN"), (test, "TEST")):
         checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-        monkeypatch.setitem(ucr_checksums._KNOWN, checksum, ("ECG200", split))
-    assert ucr_checksums.identify(train) == ("ECG200", "TRAIN")
+        monkeypatch.setitem(checksums._KNOWN, checksum, ("ECG200", split))
+    assert checksums.identify(train) == ("ECG200", "TRAIN")
     assert ucr.load(root, "ECG200").verified is True
     train.write_bytes(test.read_bytes())
     with pytest.warns(UserWarning, match=r"the content of ECG200_TRAIN\.tsv \(it is ECG200's TEST\) is not that of"):
@@ -296,5 +297,5 @@ def test_real_problems(real_ucr, name):
 
 @pytest.mark.real_data
 def test_the_table_of_checksums_is_of_the_real_files(real_ucr):
-    for name, split in ucr_checksums.SHA256:
-        assert ucr_checksums.identify(real_ucr / name / f"{name}_{split}.tsv") == (name, split)
+    for name, split in checksums.SHA256:
+        assert checksums.identify(real_ucr / name / f"{name}_{split}.tsv") == (name, split)

@@ -10,7 +10,8 @@ import textwrap
 import numpy as np
 import pytest
 
-from data_pipelines import ucr, ucr_builder, ucr_files, ucr_problem
+from data_pipelines import ucr
+from data_pipelines.ucr import builder, files, problem
 
 NAN = np.nan
 
@@ -29,7 +30,7 @@ def test_the_cache_gives_what_the_text_gives(write_ucr, tmp_path, monkeypatch):
     root = write_ucr(train=train, test=(["y"], [[4.0, 3.0, 2.0, 1.0, 0.5]]))
     text = ucr.load(root, "Tiny")
     first = ucr.load(root, "Tiny", cache_dir=tmp_path / "cache")
-    monkeypatch.setattr(ucr_files, "read_series", lambda *args, **kwargs: pytest.fail("the text was read again"))
+    monkeypatch.setattr(files, "read_series", lambda *args, **kwargs: pytest.fail("the text was read again"))
     second = ucr.load(root, "Tiny", cache_dir=tmp_path / "cache")
     assert_same(text, first)
     assert_same(text, second)
@@ -40,34 +41,35 @@ def test_the_cache_gives_what_the_text_gives(write_ucr, tmp_path, monkeypatch):
 def test_whatever_changes_the_result_changes_the_cache(write_ucr, monkeypatch, tmp_path, change):
     folder = write_ucr() / "Tiny"
     options = {"problem": "Tiny", "train": "Tiny_TRAIN.tsv", "test": "Tiny_TEST.tsv"}
-    before = ucr_builder.UcrConfig("Tiny", **options).cache_name(folder)
-    assert ucr_builder.UcrConfig("Tiny", **options).cache_name(folder) == before
+    before = builder.UcrConfig("Tiny", **options).cache_name(folder)
+    assert builder.UcrConfig("Tiny", **options).cache_name(folder) == before
     if change in ("train", "test"):
         path = folder / options[change]
         path.write_text(path.read_text().replace("1", "2", 1))
     elif change == "pipeline":
         copy = tmp_path / "ucr_problem.py"
-        copy.write_text(pathlib.Path(ucr_problem.__file__).read_text().replace("AMPLITUDE = 1e-3", "AMPLITUDE = 1e-4"))
-        monkeypatch.setattr(ucr_problem, "__file__", str(copy))
+        copy.write_text(pathlib.Path(problem.__file__).read_text().replace("AMPLITUDE = 1e-3", "AMPLITUDE = 1e-4"))
+        monkeypatch.setattr(problem, "__file__", str(copy))
     elif change == "library":
         monkeypatch.setattr("numpy.__version__", "0.0")
     else:
         options[change] = 1
-    assert ucr_builder.UcrConfig("Tiny", **options).cache_name(folder) != before
+    assert builder.UcrConfig("Tiny", **options).cache_name(folder) != before
 
 
 def test_a_build_that_is_killed_leaves_nothing_to_trust(write_ucr, tmp_path):
     root = write_ucr()
     program = f"""
         import os, signal
-        from data_pipelines import ucr, ucr_builder
-        generate = ucr_builder.UcrProblem._generate_examples
+        from data_pipelines import ucr
+        from data_pipelines.ucr import builder
+        generate = builder.UcrProblem._generate_examples
         def die_half_way(self, problem, among):
             for number, example in enumerate(generate(self, problem, among)):
                 if number == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield example
-        ucr_builder.UcrProblem._generate_examples = die_half_way
+        builder.UcrProblem._generate_examples = die_half_way
         ucr.load({str(root)!r}, "Tiny", cache_dir={str(tmp_path / "cache")!r})
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False, capture_output=True)

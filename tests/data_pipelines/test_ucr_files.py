@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.io.arff
 
-from data_pipelines import ucr_files
+from data_pipelines.ucr import files
 
-FORMS = ucr_files.EXTENSIONS
+FORMS = files.EXTENSIONS
 NAN = np.nan
 EQUAL = [[1.5, -2.0, 3.25, 1e-4], [0.0, 1e6, -7.0, 2.0], [9.0, 8.0, 7.0, 6.0]]
 GAPS = [[1.0, NAN, NAN, 4.0], [NAN, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]]
@@ -47,14 +47,14 @@ def assert_says(file, labels, series):
 @pytest.mark.parametrize("extension", FORMS)
 @pytest.mark.parametrize("series", [EQUAL, GAPS, UNEQUAL])
 def test_every_form_says_the_same(written, extension, series):
-    assert_says(ucr_files.read_series(written(extension, series=series)), LABELS, series)
+    assert_says(files.read_series(written(extension, series=series)), LABELS, series)
 
 
 @pytest.mark.parametrize("extension", [".tsv", ".txt"])
 def test_plain_text_as_numpy_reads_it(written, extension):
     path = written(extension, labels=["-1", "1", "1"], series=GAPS)
     table = np.loadtxt(path)
-    file = ucr_files.read_series(path)
+    file = files.read_series(path)
     np.testing.assert_array_equal(np.array(file.labels, dtype=float), table[:, 0])
     np.testing.assert_array_equal(file.series, table[:, 1:])
     assert file.lines == (1, 2, 3)
@@ -63,7 +63,7 @@ def test_plain_text_as_numpy_reads_it(written, extension):
 def test_arff_as_scipy_reads_it(written):
     path = written(".arff", series=GAPS)
     table, meta = scipy.io.arff.loadarff(path)
-    file = ucr_files.read_series(path)
+    file = files.read_series(path)
     assert file.labels == tuple(label.decode() for label in table["target"])
     np.testing.assert_array_equal(np.transpose(file.series), [table[name] for name in meta.names()[:-1]])
 
@@ -87,19 +87,19 @@ FOUND = {
 
 @pytest.mark.parametrize("extension", FORMS)
 def test_files_as_they_are_found(text, extension):
-    file = ucr_files.read_series(text(extension, FOUND[extension]))
+    file = files.read_series(text(extension, FOUND[extension]))
     assert [float(label) for label in file.labels] == [-1.0, 1.0]
     np.testing.assert_array_equal(file.series, [[0.5, -1.25], [2.0, 0.3]])
     assert not file.unequal
 
 
 def test_commas_in_text_files_as_in_the_older_archive(text):
-    assert_says(ucr_files.read_series(text(".txt", "1,0.5,2\n2,NaN,3\n")), ["1", "2"], [[0.5, 2.0], [NAN, 3.0]])
+    assert_says(files.read_series(text(".txt", "1,0.5,2\n2,NaN,3\n")), ["1", "2"], [[0.5, 2.0], [NAN, 3.0]])
 
 
 def test_a_series_of_one_dimension_may_say_so_in_either_way(text):
     content = "@univariate false\n@dimensions 1\n@classLabel true a b\n@data\n1,2:a\n3,4:b\n"
-    assert_says(ucr_files.read_series(text(".ts", content)), ["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
+    assert_says(files.read_series(text(".ts", content)), ["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
 
 
 @pytest.mark.parametrize("extension", FORMS)
@@ -108,13 +108,13 @@ def test_missing_at_the_end_is_the_end_unless_lengths_are_known_to_be_equal(writ
     path = written(extension, series=series)
     cut = [[1.0, 2.0, 3.0], [1.0, 2.0], [1.0]]
     # The .ts header says that all have three values.
-    assert_says(ucr_files.read_series(path), LABELS, series if extension == ".ts" else cut)
-    assert_says(ucr_files.read_series(path, gaps_at_end=True), LABELS, series)
+    assert_says(files.read_series(path), LABELS, series if extension == ".ts" else cut)
+    assert_says(files.read_series(path, gaps_at_end=True), LABELS, series)
 
 
 def refused(path, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
-        ucr_files.read_series(path)
+        files.read_series(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 

@@ -32,9 +32,9 @@ FEW_ARMS = ["--config.seeds=2", "--config.arms=('no_adversary', 'ncov')", "--con
 NO_JOINT = ["--config.joint.alphas=()", "--config.boosting_seeds=0"]
 
 # Of results.parquet, whichever the study.
-COLUMNS = ["experiment", "unit", "member", "seed", "fold", "backbone"]
+COLUMNS = ["experiment", "unit", "problem", "task", "member", "seed", "fold", "backbone"]
 COLUMNS += ["method", "stage", "epoch", "split", "metric", "value"]
-UNITS = {"fraction", "correlation", "share of variance", "years", "nats"}
+UNITS = {"fraction", "correlation", "share of variance", "years", "nats", "per step"}
 TINY_SHAPLEY = [
     "--config.simulated_train=36",
     "--config.simulated_test=12",

@@ -21,6 +21,7 @@ PLANTED = {
     "joint_hsic": ("joint", 10.0, 0.965, 0.935, np.nan, 0.03, 0.13),
 }
 REFERENCES = {"logistic_regression": 0.939, "ridge": np.nan, "gradient_boosting": 0.976, "age_alone": 0.81}
+WORDS = ("experiment", "unit", "problem", "task", "backbone", "method", "stage", "split", "metric")
 DIVERGED = 3  # members of reversed_mse: from half of the epochs on, everything is NaN
 
 
@@ -65,8 +66,7 @@ def write_run(workdir: pathlib.Path, *, seeds: int = 5, alphas: tuple = (), exam
     tables = {
         "members": pd.DataFrame(members).drop(columns="stage"),
         "results": pd.DataFrame(results).astype(
-            {name: "Int64" for name in ("member", "seed", "fold", "epoch")}
-            | {name: "string" for name in ("experiment", "unit", "backbone", "method", "stage", "split", "metric")}
+            {name: "Int64" for name in ("member", "seed", "fold", "epoch")} | {name: "string" for name in WORDS}
         ),
         "intervals": pd.DataFrame(intervals),
         "predictions": pd.concat(predictions, ignore_index=True),
@@ -87,7 +87,7 @@ def write_run(workdir: pathlib.Path, *, seeds: int = 5, alphas: tuple = (), exam
     for name, table in tables.items():
         table.to_parquet(workdir / f"{name}.parquet")
     (workdir / "config.json").write_text(json.dumps({"variant": "ptbxl", "batch_size": 32, "note": "<b>&"}))
-    told = {
+    environment = {
         "command": "python -m experiments.aml --config=experiments/configs/aml.py:ptbxl",
         "git_commit": "0123456789abcdef",
         "versions": {"python": "3.11", "jax": "0.10.2"},
@@ -96,15 +96,15 @@ def write_run(workdir: pathlib.Path, *, seeds: int = 5, alphas: tuple = (), exam
         "device_count": 2,
         "width": {"stages": 1},
         "started": "2026-01-01 10:00:00",
-        "seconds": {"data": 51.0, "training": 1200.5},
-        "members": {"stages": 5 * seeds},
+        "seconds": {"cohort": {"data": 51.0}, "baseline": {"compiling": 20.0, "training": 1200.5}},
     }
-    (workdir / "environment.json").write_text(json.dumps(told))
+    (workdir / "environment.json").write_text(json.dumps(environment))
     return workdir
 
 
 def _row(who, unit, metric, value, epoch=None, split="evaluate"):
-    row = {"experiment": "aml", "unit": unit, **who, "backbone": None, "epoch": epoch, "split": split}
+    row = {"experiment": "aml", "unit": unit, "problem": None, "task": None, **who, "backbone": None}
+    row |= {"epoch": epoch, "split": split}
     return row | {"metric": metric, "value": value}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score, roc_auc_score
 
-from experiments import aml_references
+from experiments.aml import references
 
 SIZE = 160
 TRAIN = np.arange(SIZE) % 4 > 0
@@ -28,7 +28,7 @@ def spoiled(values):
 
 
 def test_infarction_is_found(cohort):
-    scores = dict(aml_references.infarction_scores(*cohort, TRAIN))
+    scores = dict(references.infarction_scores(*cohort, TRAIN))
     assert list(scores) == ["logistic_regression", "gradient_boosting", "age_alone"]
     infarction = cohort[2][~TRAIN]
     for name, score in scores.items():
@@ -42,7 +42,7 @@ def test_infarction_is_found(cohort):
 
 def test_age_is_found(cohort):
     beats, age, _ = cohort
-    ages = dict(aml_references.predicted_ages(beats, age, TRAIN))
+    ages = dict(references.predicted_ages(beats, age, TRAIN))
     assert list(ages) == ["ridge", "gradient_boosting"]
     for name, predicted in ages.items():
         assert predicted.shape == (SIZE,)
@@ -51,16 +51,16 @@ def test_age_is_found(cohort):
 
 def test_labels_and_ages_outside_the_training_mask_are_never_seen(cohort):
     beats, age, infarction = cohort
-    scores = dict(aml_references.infarction_scores(beats, age, infarction, TRAIN))
-    for name, score in aml_references.infarction_scores(beats, age, spoiled(infarction), TRAIN):
+    scores = dict(references.infarction_scores(beats, age, infarction, TRAIN))
+    for name, score in references.infarction_scores(beats, age, spoiled(infarction), TRAIN):
         np.testing.assert_array_equal(score, scores[name], err_msg=name)
-    ages = dict(aml_references.predicted_ages(beats, age, TRAIN))
-    for name, predicted in aml_references.predicted_ages(beats, spoiled(age), TRAIN):
+    ages = dict(references.predicted_ages(beats, age, TRAIN))
+    for name, predicted in references.predicted_ages(beats, spoiled(age), TRAIN):
         np.testing.assert_array_equal(predicted, ages[name], err_msg=name)
-    assert len(scores) + len(ages) == aml_references.NUM_METHODS
+    assert len(scores) + len(ages) == references.NUM_METHODS
     rows = beats.reshape(SIZE, -1)
-    read = aml_references.boosting_probe(rows, age, TRAIN)
-    np.testing.assert_array_equal(aml_references.boosting_probe(rows, spoiled(age), TRAIN), read)
+    read = references.boosting_probe(rows, age, TRAIN)
+    np.testing.assert_array_equal(references.boosting_probe(rows, spoiled(age), TRAIN), read)
 
 
 def test_boosting_reads_what_no_line_shows():
@@ -68,10 +68,10 @@ def test_boosting_reads_what_no_line_shows():
     features = rng.uniform(-1, 1, size=(400, 3))
     attribute = 50 + 20 * np.abs(features[:, 1])  # Uncorrelated with every feature.
     train = np.arange(400) < 300
-    read = aml_references.boosting_probe(features, attribute, train)
+    read = references.boosting_probe(features, attribute, train)
     assert read.shape == (400,)
     assert r2_score(attribute[~train], read[~train]) > 0.8
-    shuffled = aml_references.boosting_probe(features, rng.permutation(attribute), train)
+    shuffled = references.boosting_probe(features, rng.permutation(attribute), train)
     assert r2_score(attribute[~train], shuffled[~train]) < 0.2
 
 
@@ -79,6 +79,6 @@ def test_boosting_reads_nothing_of_a_diverged_representation():
     features = np.ones((20, 2))
     for value in (np.nan, np.inf):
         features[3, 1] = value
-        read = aml_references.boosting_probe(features, np.arange(20.0), np.ones(20, bool))
+        read = references.boosting_probe(features, np.arange(20.0), np.ones(20, bool))
         assert read.shape == (20,)
         assert np.isnan(read).all()

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import shapley_grids
+from experiments.shapley import arms
 
 NO_OTHER_SHARES = [f"--config.{name}_shares=()" for name in ("compared", "hardened")]
 SIMULATED = {
@@ -100,10 +100,10 @@ def test_one_sentence_says_what_is_wrong(outcomes, name):
 
 def test_a_share_that_removes_a_whole_class_is_named_with_its_arm():
     values, labels = {"signed_sum": np.arange(10.0)}, np.repeat([0, 1], [8, 2])
-    arm = shapley_grids.Arm("signed_sum", "top", 20)
+    arm = arms.Arm("signed_sum", "top", 20)
     with pytest.raises(
         ValueError, match="without_top_20_signed_sum: without the top 20 % no training sample of class 'sick'"
     ):
-        shapley_grids.masks([arm], values, labels, ["well", "sick"], keep_classes=False)
-    (mask,) = shapley_grids.masks([arm], values, labels, ["well", "sick"], keep_classes=True)
+        arms.masks([arm], values, labels, ["well", "sick"], keep_classes=False)
+    (mask,) = arms.masks([arm], values, labels, ["well", "sick"], keep_classes=True)
     np.testing.assert_array_equal(np.flatnonzero(~mask), [7, 9])

@@ -67,11 +67,11 @@ def assert_keeps_the_contract(workdir):
     page = (workdir / "report.html").read_text()
     assert [section for section in SECTIONS if section not in page] == []
     assert "kept no beats" not in page
-    told = json.loads((workdir / "environment.json").read_text())
-    assert told["versions"]["jax"]
+    environment = json.loads((workdir / "environment.json").read_text())
+    assert environment["versions"]["jax"]
     # A shell that is given it starts the same run: it would not take a tuple's brackets without quotes.
-    assert "'--config.channels=(4,)'" in told["command"]
-    started = shlex.split(told["command"])
+    assert "'--config.channels=(4,)'" in environment["command"]
+    started = shlex.split(environment["command"])
     assert started[:3] == ["python", "-m", "experiments.shapley"]
     assert set(launching.TINY_SHAPLEY) | {f"--workdir={workdir}"} <= set(started[3:])
 

@@ -14,7 +14,12 @@ import pytest
 from scipy import stats
 from synthetic_aml_run import write_run
 
-from experiments import aml_arms, aml_curves, aml_findings, aml_report, aml_tables, report
+from experiments.aml import findings, report, styles
+from experiments.aml.front import front
+from experiments.aml.tables import PAPER
+from experiments.report import page as page_module
+from experiments.report.blocks import Section, Text
+from experiments.results.reading import read_workdir
 
 FIGURES = {"readers", "average_beats", "figure_2", "front", "score_against_age", "errors_by_age", "training"}
 
@@ -26,7 +31,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def page(workdir):
-    return aml_report.write(workdir).read_text()
+    return write(workdir).read_text()
 
 
 @pytest.fixture
@@ -36,6 +41,11 @@ def copy(workdir, tmp_path):
         if path.suffix in (".parquet", ".json"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
+
+
+def write(workdir):
+    """The age study's page of a run."""
+    return page_module.write_report(workdir, report.sections, title=report.TITLE, lead=report.LEAD)
 
 
 def change(workdir, name, function):
@@ -83,7 +93,7 @@ def test_tables_hold_the_members_mean_and_spread(workdir, page):
 def test_paper_and_ours_stand_side_by_side(workdir, page):
     body = next(rows for caption, rows in tables(page).items() if "figures, of" in caption)
     rows = {(row[0], row[1]): row for row in body}
-    assert len(rows) == len(aml_tables.PAPER)
+    assert len(rows) == len(PAPER)
     ours = final(workdir, "baseline", "accuracy")
     row = rows["Baseline", "accuracy"]
     assert row[2] == "0.87"
@@ -114,16 +124,16 @@ def test_diverged_arm_is_called_diverged_and_counted(page):
 
 
 def test_statements_say_fooled_and_remaining_apart(workdir):
-    values, counts = aml_arms.arm_values(report.read_workdir(workdir))
-    found = aml_findings.Findings(values, counts)
-    question, answer, lines, _ = aml_findings.head(found)
+    values, counts = styles.arm_values(read_workdir(workdir))
+    found = findings.Findings(values, counts)
+    question, answer, lines, _ = findings.head(found)
     assert "fooled" in question
     assert answer == "Yes, by 2 of 4 arms"  # NCOV and NCOV within the healthy; one is at 0.1, one ran off
-    _, answer, lines, _ = aml_findings.remaining(found)
+    _, answer, lines, _ = findings.remaining(found)
     most = max(final(workdir, "ncov", f"probe_{probe}_r2_healthy").mean() for probe in ("ridge", "mlp", "boosting"))
     assert f"NCOV: {written(most)} of " in answer
     assert dict(line[:2] for line in lines)["NCOV"] == f"{written(most)} (MLP)"
-    _, answer, lines, _ = aml_findings.majority(found)
+    _, answer, lines, _ = findings.majority(found)
     assert answer == "7 of 8 arms do"
     assert dict((line[0], line[2]) for line in lines)["Reversed MSE"].startswith("not above")
 
@@ -131,15 +141,15 @@ def test_statements_say_fooled_and_remaining_apart(workdir):
 def test_constant_prediction_is_no_fooled_head(copy):
     narrow = lambda rows: rows.assign(value=rows["value"].mask(rows["metric"] == "predicted_age_std", 0.2))  # noqa: E731
     change(copy, "results", narrow)
-    values, counts = aml_arms.arm_values(report.read_workdir(copy))
-    _, answer, lines, _ = aml_findings.head(aml_findings.Findings(values, counts))
+    values, counts = styles.arm_values(read_workdir(copy))
+    _, answer, lines, _ = findings.head(findings.Findings(values, counts))
     assert answer == "By none of 4 arms"
     assert "a constant" in dict((line[0], line[2]) for line in lines)["NCOV"]
 
 
 def test_every_alpha_of_a_sweep_is_an_arm(tmp_path):
     workdir = write_run(tmp_path / "run", seeds=2, alphas=(0.0, np.float32(0.001), 1.0), examples=80)
-    values, counts = aml_arms.arm_values(report.read_workdir(workdir))
+    values, counts = styles.arm_values(read_workdir(workdir))
     swept = [arm for arm in counts["arm"] if arm.startswith("NCOV, α")]
     assert swept == ["NCOV, α = 0", "NCOV, α = 0.001", "NCOV, α = 1"]
     assert counts.set_index("arm").loc["NCOV, α = 0.001", "shown"]
@@ -151,10 +161,10 @@ def test_every_alpha_of_a_sweep_is_an_arm(tmp_path):
     rows = rows[rows["epoch"].isna() & rows["member"].isin(expected)]
     np.testing.assert_array_equal(np.sort(one), np.sort(rows["value"]))
     # A run without the control of an arm compares it with its own alpha 0.
-    name, control = aml_arms.control_of(values[values["method"] != "no_adversary"], "ncov")
+    name, control = styles.control_of(values[values["method"] != "no_adversary"], "ncov")
     assert name == "NCOV, α = 0"
     assert set(control["alpha"]) == {0.0}
-    assert "NCOV, α = 1" in aml_report.write(workdir).read_text()
+    assert "NCOV, α = 1" in write(workdir).read_text()
 
 
 # The page as a file.
@@ -166,7 +176,7 @@ def test_figures_are_saved_and_embedded(workdir, page):
     assert page.count("data:image/png;base64,") == len(FIGURES)
     for content in saved.values():
         assert content.startswith(b"\x89PNG")
-        assert report.base64.b64encode(content).decode() in page
+        assert page_module.base64.b64encode(content).decode() in page
     assert not [path.name for path in workdir.rglob(".*")], "no temporary file is left"
 
 
@@ -190,7 +200,7 @@ def test_text_from_data_is_escaped_and_an_arm_of_nan_stays_on_the_page(copy):
     change(copy, "results", lambda rows: rows[rows["epoch"].isna()])
     change(copy, "results", lambda rows: rows.assign(value=rows["value"].mask(rows["method"] == "ncov")))
     change(copy, "predictions", lambda rows: rows.assign(predicted_age=np.nan, prediction=np.nan))
-    page = aml_report.write(copy).read_text()
+    page = write(copy).read_text()
     assert attack not in page
     assert page.count(html.escape(attack)) >= 100
     rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
@@ -212,7 +222,7 @@ def test_only_results_and_members_are_needed(copy):
     for name in ("config", "environment"):
         (copy / f"{name}.json").unlink()
     change(copy, "results", lambda rows: rows[(rows["method"] == "baseline") & rows["epoch"].isna()])
-    page = aml_report.write(copy).read_text()
+    page = write(copy).read_text()
     sentences = "wrote no cohort table", "no environment.json", "wrote no training curves", "holds no simple methods"
     for sentence in sentences:
         assert sentence in page
@@ -240,30 +250,30 @@ def test_command_line_builds_the_page_again(copy):
 
 def test_bad_workdirs_get_one_clear_sentence(copy):
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        report.write_report(copy / "nowhere")
+        page_module.write_report(copy / "nowhere")
     whole = pd.read_parquet(copy / "results.parquet")
     whole.iloc[:0].to_parquet(copy / "results.parquet")
     with pytest.raises(ValueError, match="has no rows"):
-        report.write_report(copy)
+        page_module.write_report(copy)
     whole.drop(columns="split").to_parquet(copy / "results.parquet")
     with pytest.raises(ValueError, match="has no column 'split'"):
-        report.write_report(copy)
+        page_module.write_report(copy)
     (copy / "results.parquet").write_bytes(b"PAR1 but no parquet")
     with pytest.raises(ValueError, match="cannot be read as a parquet table"):
-        report.write_report(copy)
+        page_module.write_report(copy)
     (copy / "results.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"results\.parquet does not exist"):
-        report.write_report(copy)
+        page_module.write_report(copy)
     assert not (copy / "report.html").exists()
 
 
 def test_bad_side_tables_are_named(copy):
     change(copy, "predictions", lambda rows: rows.drop(columns="age"))
     with pytest.raises(ValueError, match=r"predictions\.parquet has no column 'age'"):
-        aml_report.write(copy)
+        write(copy)
     (copy / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config\.json is not valid JSON"):
-        aml_report.write(copy)
+        write(copy)
 
 
 def test_member_of_a_swept_method_must_be_known(tmp_path):
@@ -272,7 +282,7 @@ def test_member_of_a_swept_method_must_be_known(tmp_path):
     another = {"member": 99, "alpha": 2.0}
     change(workdir, "members", lambda rows: pd.concat([rows, rows[rows["method"] == "ncov"].assign(**another)]))
     with pytest.raises(ValueError, match="member 1 of method 'ncov'"):
-        aml_arms.arm_values(report.read_workdir(workdir))
+        styles.arm_values(read_workdir(workdir))
 
 
 def test_page_appears_whole_or_not_at_all(copy, monkeypatch):
@@ -281,18 +291,18 @@ def test_page_appears_whole_or_not_at_all(copy, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report, "provenance", lambda run: report.Section("Run", []))
+    monkeypatch.setattr(page_module, "provenance", lambda run: Section("Run", []))
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        report.write_report(copy, lambda run: [report.Section("One", [report.Text("said")])])
+        page_module.write_report(copy, lambda run: [Section("One", [Text("a sentence")])])
     assert (copy / "report.html").read_text() == "the page of before"
     assert not [path.name for path in copy.rglob(".*")]
 
 
 @pytest.mark.parametrize("reading", [np.nan, -3.0])
 def test_front_can_be_drawn_where_no_probe_reads_anything(workdir, reading):
-    values, _ = aml_arms.arm_values(report.read_workdir(workdir))
+    values, _ = styles.arm_values(read_workdir(workdir))
     values = values.assign(value=values["value"].mask(values["metric"] == "probe_ridge_r2_healthy", reading))
-    drawing = aml_curves.front(values, "probe_ridge_r2_healthy", "roc_auc", ("left", "up"))
+    drawing = front(values, "probe_ridge_r2_healthy", "roc_auc", ("left", "up"))
     low, high = drawing.axes[0].get_xlim()
     assert low < (0.5 if np.isnan(reading) else reading) < high

@@ -1,0 +1,61 @@
+"""The members of the age study's sweeps: seeds and folds by rates, coefficients and arms, as a configuration asks."""
+
+from typing import Any
+
+from experiments.aml.data import num_folds
+from jaxfair import sweeps
+
+# The arms of the third stage: an adversary, which is a program, and the hyperparameters that differ from the paper's
+# (a word is the configuration's field). All arms of an adversary are members of one sweep.
+ARMS = {
+    "no_adversary": ("ncov", {"alpha": 0.0}),
+    "reversed_mse": ("reversed_mse", {}),
+    "ncov": ("ncov", {}),
+    "ncov_trained_adversary": ("ncov", {"adversary_learning_rate": "age_learning_rate"}),
+    "ncov_healthy": ("ncov", {"healthy_only": 1.0}),
+}
+
+
+def check(config: Any) -> None:
+    """Raises a ValueError for a number of seeds or an arm that cannot be."""
+    unknown = [arm for arm in config.arms if arm not in ARMS]
+    if unknown:
+        raise ValueError(f"--config.arms: {unknown[0]!r} is not one of {', '.join(ARMS)}.")
+    if config.seeds < 1:
+        raise ValueError(f"--config.seeds={config.seeds}: is the number of seeds, at least 1.")
+
+
+def baseline(config: Any) -> sweeps.Grid:
+    """Stages 1 and 2: every seed on every fold."""
+    rates = {name: [config[name]] for name in ("baseline_learning_rate", "age_learning_rate")}
+    return sweeps.product(seed=range(config.seeds), fold=range(num_folds(config)), method=["baseline"], **rates)
+
+
+def adversaries(config: Any) -> list[str]:
+    """The adversaries that the configuration's arms need, in their order."""
+    return list(dict.fromkeys(ARMS[arm][0] for arm in config.arms))
+
+
+def adversarial(config: Any, base: sweeps.Grid, adversary: str) -> tuple[sweeps.Grid, list[int]]:
+    """Stage 3: the arms of an adversary, and the row of `base` from whose end each member starts."""
+    grid, start = [], []
+    for arm in config.arms:
+        against, changed = ARMS[arm]
+        if against != adversary:
+            continue
+        changed = {name: config[value] if isinstance(value, str) else value for name, value in changed.items()}
+        rates = {"adversarial_learning_rate": config.adversarial_learning_rate, "adversary_learning_rate": 0.0}
+        for number, row in enumerate(base):
+            for alpha in [changed["alpha"]] if "alpha" in changed else config.alphas:
+                who = {"seed": row["seed"], "fold": row["fold"], "method": arm}
+                grid.append(who | rates | {"alpha": alpha, "healthy_only": 0.0} | changed)
+                start.append(number)
+    return grid, start
+
+
+def joint(config: Any) -> sweeps.Grid:
+    """Joint training: alpha 0 is its control."""
+    rates = {"joint_learning_rate": [config.joint.learning_rate]}
+    rates |= {name: [config.joint[name]] for name in ("weight_decay", "score_share")}
+    grid = sweeps.product(seed=range(config.seeds), fold=range(num_folds(config)), alpha=config.joint.alphas, **rates)
+    return [row | {"method": "joint_hsic" if row["alpha"] else "joint_control"} for row in grid]

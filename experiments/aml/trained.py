@@ -1,0 +1,71 @@
+"""The age study's parts that train: a sweep each, and the tables of its members."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.aml import arms
+from experiments.aml.evaluation import evaluate
+from experiments.run.context import Context
+from experiments.run.parts import Stored
+from experiments.run.study import Output
+from experiments.run.sweeping import sweep
+from jaxfair import training
+from jaxfair.methods import aml
+from jaxfair.methods.aml_model import Scale, Setting
+from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
+
+
+def setting(run: Context, batch_size: int | None = None, dropout: float = 0.0) -> Setting:
+    """The setting of the stages; joint training has a batch size and dropout of its own."""
+    config, data = run.config, run.data
+    sizes = EcgCnnConfig(
+        channels=tuple(config.channels),
+        kernel_size=config.kernel_size,
+        representation=config.representation,
+        disease_hidden=config.disease_hidden,
+        dropout=dropout,
+    )
+    batch_size = batch_size or config.batch_size
+    return Setting(
+        network=EcgCnn(sizes),
+        num_batches=training.num_batches(data.train, batch_size),
+        num_evaluated=training.num_batches(data.evaluate, 1),
+        batch_size=batch_size,
+        optimizer=config.optimizer,
+        standardize_age=config.standardize_age,
+    )
+
+
+def baseline(run: Context, inputs: Mapping[str, Stored]) -> Output:
+    """Stages 1 and 2. Its arrays are what the adversarial stages start from."""
+    config = run.config
+    stages = [aml.baseline(setting(run), config.baseline_epochs), aml.age_head(setting(run), config.age_epochs)]
+    swept = _sweep(run, "baseline", stages, arms.baseline(config))
+    state = swept.result.state
+    arrays = {"variables": state["variables"], "scale": state["scale"]._asdict()} if config.arms else {}
+    return Output(evaluate(run, setting(run), swept, "baseline"), arrays)
+
+
+def adversarial(run: Context, inputs: Mapping[str, Stored], adversary: str) -> Output:
+    """Stage 3 of all arms of an adversary, each from the end of its baseline."""
+    grid, start = arms.adversarial(run.config, arms.baseline(run.config), adversary)
+    arrays = inputs["baseline"].arrays
+    ends = {"variables": arrays["variables"], "scale": Scale(**arrays["scale"])}
+    previous = jax.tree.map(lambda leaf: leaf[np.asarray(start)], ends)
+    stage = aml.adversarial(setting(run), run.config.adversarial_epochs, adversary=adversary)
+    return Output(evaluate(run, setting(run), _sweep(run, adversary, [stage], grid, previous), "adversarial"))
+
+
+def joint(run: Context, inputs: Mapping[str, Stored]) -> Output:
+    """Joint training against HSIC, and its control."""
+    own = run.config.joint
+    stage = aml.joint(setting(run, own.batch_size, own.dropout), own.epochs, ramp_epochs=own.ramp_epochs)
+    return Output(evaluate(run, setting(run), _sweep(run, "joint", [stage], arms.joint(run.config)), "joint"))
+
+
+def _sweep(run: Context, name: str, stages: list[training.Stage], grid: Any, previous: Any = None):
+    data = run.data
+    return sweep(run, name, stages, grid, data.arrays, data.train, data.evaluate, previous=previous)

@@ -1,0 +1,159 @@
+"""A started run: its configuration, data, devices, progress bars, and what it writes about itself."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from typing import Any
+
+from absl import flags
+
+from experiments.run.clock import Clock
+from experiments.run.folder import read_json, write_json
+from experiments.run.study import Study
+
+_WIDTH = flags.DEFINE_integer(
+    "width", None, "Members that train together on a device. By default 1 on CPU, else measured."
+)
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn", "pandas")
+
+
+class Context:
+    """A started run.
+
+    Attributes:
+      study: The study.
+      config: The configuration (`ml_collections.ConfigDict`).
+      workdir: The folder.
+      clock: Where the seconds go.
+      widths: The member width of each sweep of the part that is being computed.
+      discarded: Checkpoint folders that nobody needs once that part is complete.
+    """
+
+    def __init__(self, study: Study, config: Any, workdir: pathlib.Path):
+        self.study, self.config, self.workdir = study, config, workdir
+        self.clock, self.widths, self.discarded = Clock(), {}, []
+        self._started, self._counted = time.time(), False
+
+    @functools.cached_property
+    def data(self) -> Any:
+        """The study's data, loaded at the first use."""
+        with self.clock.timed("data"):
+            return self.study.load(self.config)
+
+    @contextlib.contextmanager
+    def bar(self, name: str, total: int, unit: str = "member", kind: str = "evaluation") -> Iterator[Any]:
+        """A progress bar with time left, around work of a kind."""
+        import tqdm
+
+        with (
+            self.clock.timed(kind),
+            tqdm.tqdm(total=total, desc=name, unit=unit, dynamic_ncols=True, smoothing=0.1) as bar,
+        ):
+            yield bar
+
+    @contextlib.contextmanager
+    def progress(self, name: str, stages: Sequence[Any], num_members: int) -> Iterator[Callable[[Any], None]]:
+        """A progress bar over the epochs of a sweep, to be given to `sweeps.sweep` as `on_segment`."""
+        before, total = {}, 0
+        for stage in stages:
+            before[stage.name] = total
+            total += stage.num_epochs
+        with self.bar(f"{name}: {num_members} members", total, "epoch", "training") as bar:
+
+            def on_segment(progress):
+                done = before[progress.stage] + progress.epoch
+                if progress.resumed:
+                    bar.initial = bar.n = done  # Of this process's time none went into these.
+                    bar.refresh()
+                bar.update(done - bar.n)
+                if progress.diverged:
+                    bar.set_postfix_str(f"{progress.diverged} diverged")
+
+            yield on_segment
+
+    def placement(self, tune: Callable[[pathlib.Path], Any]) -> Any:
+        """Devices and width: from the flag, else 1 on a CPU, else `tune(where to remember)`."""
+        import jax
+
+        from jaxfair.sweeps import Placement, default_placement
+
+        devices = tuple(jax.local_devices())
+        if _WIDTH.value is not None:
+            if _WIDTH.value < 1:
+                raise ValueError(f"--width={_WIDTH.value}: give a positive number of members.")
+            return Placement(devices, _WIDTH.value)
+        if devices[0].platform == "cpu":
+            return default_placement(devices)
+        return tune(self.workdir / "widths.json")
+
+    def record(self) -> dict[str, Any]:
+        """How the part that ends now was computed, for its folder; the next one begins with an empty record."""
+        import jax
+
+        device = jax.local_devices()[0]
+        record = {
+            "seconds": self.clock.lap(),
+            "width": self.widths,
+            "device": f"{jax.local_device_count()} × {device.device_kind}",
+            "git_commit": _git_commit(),
+        }
+        self.widths = {}
+        return record
+
+    def write_environment(self, records: dict[str, dict[str, Any]]) -> None:
+        """Writes environment.json: what ran, on what, how long.
+
+        Args:
+          records: By part, its record; `run` holds what belongs to no part.
+        """
+        import jax
+
+        device = jax.local_devices()[0]
+        earlier = read_json(self.workdir / "environment.json") or {}
+        commits = [record.get("git_commit") for record in records.values()]
+        write_json(
+            self.workdir / "environment.json",
+            {
+                "command": shlex.join(["python", "-m", f"experiments.{self.study.name}", *sys.argv[1:]]),
+                "started": earlier.get("started") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started)),
+                "starts": earlier.get("starts", 0) + (not self._counted),
+                # All that had a part in it, where a run was resumed by other code.
+                "git_commit": _joined(earlier.get("git_commit"), *commits, _git_commit()),
+                "versions": {"python": platform.python_version()}
+                | {name: metadata.version(name) for name in _PACKAGES},
+                "platform": device.platform,
+                "device_kind": device.device_kind,
+                "device_count": jax.local_device_count(),
+                "cpu_cores": os.cpu_count(),
+                "xla_flags": os.environ.get("XLA_FLAGS", ""),
+                "width": {
+                    name: width for record in records.values() for name, width in record.get("width", {}).items()
+                },
+                "seconds": {name: record["seconds"] for name, record in records.items() if record.get("seconds")},
+            },
+        )
+        self._counted = True
+
+
+def _joined(earlier, *now):
+    """Names already listed and others, each once."""
+    names = [*(earlier or "").split(", "), *now]
+    return ", ".join(dict.fromkeys(filter(None, names))) or None
+
+
+@functools.cache
+def _git_commit():
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,97 @@
+"""The one runner: computes what is missing of a study's parts, in order, then joins them into what a run leaves."""
+
+import time
+
+from experiments.report import page
+from experiments.results import reading
+from experiments.results.contract import conform
+from experiments.results.tensorboard import write_tensorboard
+from experiments.run.clock import in_words
+from experiments.run.context import Context
+from experiments.run.folder import write_json
+from experiments.run.parts import Parts, described
+from experiments.run.study import Output, Part
+from experiments.run.sweeping import discard_checkpoints
+
+
+def execute(run: Context) -> None:
+    """Runs the study, or what is left of it."""
+    plan, parts = _begin(run)
+    for part in plan:
+        if not parts.is_done(part.name):
+            _compute(run, parts, part)
+            run.write_environment(_records(parts, plan))
+    with run.clock.timed("report"):
+        parts.join([part.name for part in plan])
+        write_tensorboard(run.workdir)
+        run.write_environment(_records(parts, plan))
+        write_page(run)
+    records = _records(parts, plan) | {"run": run.record()}
+    run.write_environment(records)
+    write_json(run.workdir / "finished.json", {"finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+    parts.remove()
+
+
+def execute_part(run: Context, name: str) -> None:
+    """Runs one part of the study, whose needs other processes have left in the folder; nothing if it is there.
+
+    Raises:
+      ValueError: The study has no such part, or a part that it needs is not there.
+    """
+    plan, parts = _begin(run)
+    chosen = {part.name: part for part in plan}.get(name)
+    if chosen is None:
+        raise ValueError(
+            f"--part={name}: is no part of this run, whose parts are {', '.join(part.name for part in plan)}."
+        )
+    missing = [need for need in chosen.needs if not parts.is_done(need)]
+    if missing:
+        raise ValueError(
+            f"--part={name}: needs {', '.join(missing)}, which {run.workdir} does not hold yet; run that first."
+        )
+    if not parts.is_done(name):
+        _compute(run, parts, chosen)
+
+
+def finish(run: Context) -> None:
+    """Prints a finished run's results."""
+    results = reading.read_workdir(run.workdir)
+    print((run.study.summary or _ended)(results))
+    seconds: dict[str, float] = {}
+    for part in (results.environment.get("seconds") or {}).values():
+        for kind, value in part.items():
+            seconds[kind] = seconds.get(kind, 0.0) + value
+    print(f"\nThe parts took {in_words(seconds)}.\nReport: {run.workdir / 'report.html'}")
+
+
+def write_page(run: Context) -> None:
+    """Writes the report of a run whose tables are there."""
+    page.write_report(run.workdir, run.study.sections, title=run.study.title, lead=run.study.lead)
+
+
+def _begin(run: Context) -> tuple[list[Part], Parts]:
+    plan = run.study.checked_parts(run.config)
+    write_json(run.workdir / "parts.json", described(plan))
+    return plan, Parts(run.workdir)
+
+
+def _compute(run: Context, parts: Parts, part: Part) -> None:
+    with parts.claimed(part.name):
+        if parts.is_done(part.name):  # By the process that held the lock before.
+            return
+        run.record()  # What came before belongs to no part.
+        output = part.compute(run, {need: parts.read(need) for need in part.needs})
+        tables = dict(output.tables)
+        if "results" in tables:
+            tables["results"] = conform(tables["results"], run.study.name, run.study.units)
+        parts.write(part.name, Output(tables, output.arrays), run.record())
+        discard_checkpoints(run)
+
+
+def _records(parts: Parts, plan: list[Part]) -> dict[str, dict]:
+    return {part.name: parts.read(part.name).record for part in plan if parts.is_done(part.name)}
+
+
+def _ended(results: reading.Run) -> str:
+    counts = results.members.groupby("status").size()
+    return "Members: " + ", ".join(f"{count} {status}" for status, count in counts.items())
