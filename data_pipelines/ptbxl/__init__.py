@@ -37,7 +37,9 @@ def load(
       progress: Whether to show a progress bar the first time.
 
     Returns:
-      The cohort, ordered by `ecg_id`; `fold` is PTB-XL's `strat_fold`, `subject` its `patient_id`.
+      The cohort, ordered by `ecg_id`; `fold` is PTB-XL's `strat_fold` (1 to 10), `subject` its `patient_id`. Its
+      data set: `inputs` `[example, 58, 12]` (time, lead; float32, mV); target `infarction` (0 or 1); sensitive `age`
+      (years) and `sex` (0 male, 1 female: PTB-XL's code, not the alphabet's).
 
     Raises:
       FileNotFoundError: The folder, one of its tables or its records are not there.

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 import wfdb
 
 from data_pipelines import tfds_cache
-from data_pipelines.cohort import REJECTED_COLUMNS, STEP_COLUMNS, Cohort
+from data_pipelines.cohort import REJECTED_COLUMNS, Cohort
 from data_pipelines.dataset import Dataset
 from data_pipelines.ecg import beats, qrs
 from data_pipelines.ptbxl import records, table
@@ -163,7 +163,7 @@ def read(builder: PtbxlAverageBeats) -> Cohort:
     examples = source.__getitems__(range(len(source)))
     columns = {name: np.array([example[name] for example in examples]) for name in builder.info.features}
     metadata = builder.info.metadata
-    steps = pd.DataFrame(metadata["steps"], columns=list(STEP_COLUMNS))
+    steps = pd.DataFrame(metadata["steps"], columns=list(table.STEP_COLUMNS))
     if len(examples) != steps["records"].iloc[-1]:
         raise ValueError(f"{builder.data_dir} is incomplete; delete it.")
     return Cohort(

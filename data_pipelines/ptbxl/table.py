@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from data_pipelines.cohort import STEP_COLUMNS
+from data_pipelines import cohort
 
 HEALTHY_CODE = "NORM"
 INFARCTION_CODES = frozenset(
@@ -33,6 +33,7 @@ EXCLUDED_CODES = {
 }
 AGE_HIDDEN = 300  # What PTB-XL writes for everybody over 89.
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
+STEP_COLUMNS = (*cohort.STEP_COLUMNS, "infarction", "healthy")
 SOURCE = "PTB-XL 1.0.3 unpacked from https://physionet.org/content/ptb-xl/1.0.3/"
 
 

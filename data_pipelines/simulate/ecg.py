@@ -199,7 +199,7 @@ def load(
     )
     steps = pd.DataFrame(
         [_count("simulated records", table), _count("average beat of good quality", kept)],
-        columns=list(STEP_COLUMNS),
+        columns=[*STEP_COLUMNS, "infarction", "healthy"],
     )
     return Cohort(dataset, kept["fold"].to_numpy(), steps, rejected)
 

@@ -1,30 +1,24 @@
-"""Starts a study: flags, devices, errors. The only file that touches the process's environment."""
+"""Starts a study: its flags, its folder, and errors in one sentence."""
 
 import contextlib
 import errno
-import os
 import pathlib
 import sys
 import traceback
-import warnings
 from collections.abc import Iterator
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 from experiments.run import execute
 from experiments.run.context import Context
+from experiments.run.devices import prepare_process
 from experiments.run.folder import alone, same_configuration
 from experiments.run.study import Study
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run. By default runs/STUDY-VARIANT.")
 _PART = flags.DEFINE_string("part", None, "Run this part of the study alone; experiments.status lists them.")
-_CPU_DEVICES = flags.DEFINE_integer("cpu_devices", None, "XLA devices to make of the CPU. By default one per core.")
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the full traceback of every error.")
-
-# One single-threaded XLA device per core beats one device with all cores by 1.6 times for the small matrices of these
-# networks (design: 0.76 against 1.2 ms a step and member).
-_CPU_FLAGS = "--xla_cpu_multi_thread_eigen=false"
 
 
 def main(study: Study, config_file: str | None = None) -> None:
@@ -47,7 +41,7 @@ def main(study: Study, config_file: str | None = None) -> None:
         folder = "-".join([name, chosen.variant] if chosen.variant else [name])
         workdir = pathlib.Path(_WORKDIR.value or pathlib.Path("runs") / folder)
         with explained(name, workdir):
-            _prepare_process()
+            prepare_process()
             workdir.mkdir(parents=True, exist_ok=True)
             with alone(workdir, shared=_PART.value is not None):
                 run = Context(study, chosen, workdir)
@@ -121,16 +115,3 @@ def _sentence(error):
     if any(line.startswith("Traceback") for line in lines):
         return lines[-1].partition(": ")[2] or lines[-1]
     return " ".join(lines)
-
-
-def _prepare_process():
-    # Orbax and TFDS log their steps, and errors that they raise besides; here a progress bar and one sentence do.
-    logging.set_verbosity(logging.FATAL)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_CPU_FLAGS}".strip()
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    import jax
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", _CPU_DEVICES.value or cores)

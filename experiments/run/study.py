@@ -68,9 +68,7 @@ class Study:
         for part in parts:
             missing = [need for need in part.needs if need not in known]
             if missing:
-                raise ValueError(
-                    f"{self.name}: part {part.name!r} needs {missing[0]!r}, which is not before it."
-                )
+                raise ValueError(f"{self.name}: part {part.name!r} needs {missing[0]!r}, which is not before it.")
             if part.name in known or not part.name or part.name != part.name.strip("./").replace("/", ""):
                 raise ValueError(f"{self.name}: {part.name!r} is no name for a part: it names a folder, once.")
             known.add(part.name)

@@ -17,7 +17,7 @@ def cohort(**changes):
     fields = {
         "dataset": dataset,
         "fold": np.array([1, 2]),
-        "steps": pd.DataFrame([("all records", 2, 2, 1, 1)], columns=list(STEP_COLUMNS)),
+        "steps": pd.DataFrame([("all records", 2, 2, 1, 1)], columns=[*STEP_COLUMNS, "infarction", "healthy"]),
         "rejected": pd.DataFrame([], columns=list(REJECTED_COLUMNS)),
     }
     return Cohort(**fields | changes)
@@ -32,7 +32,14 @@ def test_folds_of_another_length_are_refused():
         cohort(fold=np.array([1, 2, 3]))
 
 
-@pytest.mark.parametrize("name", ["steps", "rejected"])
-def test_tables_with_other_columns_are_refused(name):
-    with pytest.raises(ValueError, match=f"{name} must have the columns"):
+def test_the_classes_of_a_study_are_its_own():
+    steps = pd.DataFrame([("all films", 2, 2, 1, 0, 1)], columns=[*STEP_COLUMNS, "mild", "severe", "unknown"])
+    assert cohort(steps=steps).steps["severe"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("steps", "must begin with the columns"), ("rejected", "must have the")]
+)
+def test_tables_with_other_columns_are_refused(name, sentence):
+    with pytest.raises(ValueError, match=f"{name} {sentence}"):
         cohort(**{name: pd.DataFrame({"step": []})})
