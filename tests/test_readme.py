@@ -25,8 +25,8 @@ def names():
 
 def test_the_detection_and_the_fooled_head_are_as_claimed(names):
     score = np.tanh(names["x"] @ np.asarray(names["params"]["backbone"])) @ np.asarray(names["params"]["disease_head"])
-    judged = ~names["train"]
-    assert names["detection"] == pytest.approx(roc_auc_score(names["disease"][judged], score[judged]), abs=1e-3)
+    evaluated = ~names["train"]
+    assert names["detection"] == pytest.approx(roc_auc_score(names["disease"][evaluated], score[evaluated]), abs=1e-3)
     assert names["detection"] == pytest.approx(0.81, abs=0.03)
     assert names["fooled"] == pytest.approx(0.34, abs=0.1)
 
@@ -40,10 +40,10 @@ def test_a_fresh_probe_reads_as_much_as_claimed(names):
 
 
 def test_contributions_add_up_and_name_what_the_disease_is_read_from(names):
-    assert names["apart"] < 1e-6
+    assert names["residual"] < 1e-6
     logits = np.tanh(names["x"] @ np.asarray(names["params"]["backbone"])) @ names["params"]["disease_head"]
     score = 1 / (1 + np.exp(-logits[~names["train"]]))
-    np.testing.assert_allclose(names["said"].predictions[:, 0], score, rtol=1e-4)
+    np.testing.assert_allclose(names["attributions"].predictions[:, 0], score, rtol=1e-4)
     claimed = re.search(r"Of disease, age, both, noise: ([\d., ]+)", README)[1]
     np.testing.assert_allclose(names["drivers"], [float(value) for value in claimed.split(",")], atol=0.02)
 

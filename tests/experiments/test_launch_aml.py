@@ -12,7 +12,7 @@ import small_disk
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 FILES = [f"{name}.parquet" for name in ("members", "results", "predictions", "intervals", "cohort", "rejected")]
-FILES += ["config.json", "environment.json", "report.html", "checkpoints", "tensorboard", "figures"]
+FILES += ["config.json", "environment.json", "parts.json", "report.html", "checkpoints", "tensorboard", "figures"]
 SECTIONS = ["Cohort", "Arms", "Detection against what is left of age", "Age in the MI score", "Simple methods"]
 SECTIONS += ["Training", "Uncertainty from the subjects", "Records not used"]
 
@@ -118,7 +118,7 @@ def test_another_configuration_or_process_in_the_same_workdir_is_refused(default
         second = launching.start(folder, *arguments)
     assert (other.returncode, second.returncode) == (1, 1)
     assert "holds a run of another configuration (age_epochs was 2, is 3); use another --workdir" in other.stderr
-    assert "is running in this folder; wait for it, or use another --workdir." in second.stderr
+    assert "is running there; wait for it, or use another --workdir." in second.stderr
     assert "Traceback (most" not in other.stderr + second.stderr
 
 
@@ -134,7 +134,7 @@ def test_killed_twice_and_out_of_disk_a_run_ends_as_an_undisturbed_one(default_r
         assert "ree some space and start the same command again" in full.stderr.replace("\n", " ")
         assert "Traceback (most" not in full.stderr, full.stderr
         disk.free()
-        assert launching.kill_when(folder, lambda: (workdir / "parts/baseline.part").exists(), *arguments) == -9
+        assert launching.kill_when(folder, lambda: any(workdir.glob("checkpoints/ncov/1")), *arguments) == -9
         done = launching.start(folder, *arguments)
         assert done.returncode == 0, done.stderr
         for name, table in launching.read(default_run).items():

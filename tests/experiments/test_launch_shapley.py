@@ -126,8 +126,9 @@ def test_a_finished_run_started_again_prints_the_same_and_does_nothing(default_r
 @pytest.mark.slow
 def test_killed_in_a_block_a_run_ends_as_an_undisturbed_one(default_run, folder, tmp_path):
     arguments = [*launching.TINY_SHAPLEY, f"--workdir={tmp_path / 'run'}"]
-    reached = tmp_path / "run/parts/simulated-seeds-001.part"
+    reached = tmp_path / "run/checkpoints/simulated/seeds-001-removed"
     assert launching.kill_when(folder, reached.exists, *arguments, study="shapley") == -9
+    assert (tmp_path / "run/parts/simulated-seeds-000").is_dir()
     done = launching.start(folder, *arguments, study="shapley")
     assert done.returncode == 0, done.stderr
     for name, table in launching.read(default_run).items():
