@@ -80,7 +80,7 @@ def step_seconds(
 ) -> float:
     """Seconds a step and member when `processes` processes of `threads` threads train one member after another.
 
-    PyTorch takes the members one by one, so a few of them tell the time of all.
+    PyTorch takes the members one by one, so the time of all follows from a few of them.
 
     Args:
       processes: How many share the members.

@@ -178,13 +178,13 @@ def main(_) -> None:
     values = ours(given, inputs, background)
     total = values.reshape(len(inputs), CLASSES, -1).sum(-1)
     expected = logits(given, jnp.asarray(inputs)) - logits(given, jnp.asarray(background)).mean(0)
-    apart = np.abs(total - expected).max() / np.abs(expected).max()
+    deviation = np.abs(total - expected).max() / np.abs(expected).max()
     first = time.perf_counter() - begun
     print(
         f"{_NETWORK.value} {blocks()}: {len(inputs)} beats [{TIME}, 1], {len(background)} background beats, "
         f"{CLASSES} classes, {jax.local_device_count()} devices; first call {first:.1f} s"
     )
-    print(f"ours sums to the prediction minus the mean to {apart:.1e}", flush=True)
+    print(f"ours sums to the prediction minus the mean to {deviation:.1e}", flush=True)
     if explain:
         explain(inputs[:1], background[:2])  # What its first call sets up takes seconds.
     ratios, by_processor = [], []

@@ -169,10 +169,10 @@ def main(_) -> None:
     )
     for name, run in rivals.items():
         changed = run()
-        apart = np.abs(_norms(changed - inputs) / _norms(found.perturbation) - 1)
+        deviation = np.abs(_norms(changed - inputs) / _norms(found.perturbation) - 1)
         print(
-            f"{name}: norms differ by {np.median(apart):.1e} in the median, {apart.max():.1e} at most, of "
-            f"{np.sum(apart > 0.01)} beats by more than 1 %",
+            f"{name}: norms differ by {np.median(deviation):.1e} in the median, {deviation.max():.1e} at most, of "
+            f"{np.sum(deviation > 0.01)} beats by more than 1 %",
             flush=True,
         )
     times = {name: [] for name in runs}

@@ -4,7 +4,7 @@
     python -m benchmarks.shapley_dtw --data_dir=DIR --queries=4500  # ECG5000 itself; DIR is the UCR archive's folder
 
 Everything is measured in one run on all cores, turn by turn, after a first turn that compiles; the medians of the turns
-are compared. All compute every distance in full and look for the least: nobody stops early. The extra `bench_dtw`
+are compared. All compute every distance in full and look for the least: none stops early. The extra `bench_dtw`
 installs the others, without constraints.txt.
 """
 
@@ -74,11 +74,11 @@ def main(_) -> None:
     print(f"\n{len(queries)} queries x {len(references)} references of {queries.shape[1]} samples; {_cores()} cores")
     for name, (indices, distances) in found.items():
         same = np.mean(indices == found["aeon"][0])
-        apart = np.max(np.abs(distances / found["aeon"][1] - 1))
+        deviation = np.max(np.abs(distances / found["aeon"][1] - 1))
         each = np.median(seconds[name])
         print(
             f"{name:8s} {each:8.2f} s, {each / pairs * 1e6:7.2f} µs a pair; neighbours as aeon's {same:.2%}, "
-            f"distances to {apart:.0e}"
+            f"distances to {deviation:.0e}"
         )
     medians = {name: np.median(each) for name, each in seconds.items() if name != "jaxfair"}
     best = min(medians, key=medians.get)

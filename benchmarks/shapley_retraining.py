@@ -134,9 +134,9 @@ def main(_) -> None:
     data = {"inputs": inputs, "labels": labels}
     stages = [stage(inputs.shape[1], training.num_batches(train, BATCH))]
     worth_of = retraining.worth_by_retraining(stages, accuracy, data, jax.random.key(0), players, ~train)
-    everybody = np.ones((1, len(players)), bool)
+    every_player = np.ones((1, len(players)), bool)
     begun = time.perf_counter()
-    own = float(worth_of(everybody)[0])
+    own = float(worth_of(every_player)[0])
     print(
         f"{len(players)} samples [{inputs.shape[1]}], {(~train).sum()} test beats, {jax.local_device_count()} devices"
     )

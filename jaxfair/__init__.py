@@ -3,7 +3,7 @@
     gradient_reversal   identity forward, a reversed and scaled gradient backward
     losses              masked reductions, weighted cross-entropy, NCOV, HSIC, distance correlation
     metrics             detection and correlation, batched and masked, with intervals over subjects
-    attribution         what a prediction owes to its inputs, and a model to its training samples
+    attribution         attributions of predictions to inputs, values of training samples
     attacks             DeepFool, FGSM, BIM, PGD and smooth perturbations of electrocardiograms
     probes              how much of an attribute can still be read from a representation
     models              convolutions and networks that are fast side by side in one program

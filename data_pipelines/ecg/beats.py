@@ -39,7 +39,7 @@ class BeatError(ValueError):
 
     Attributes:
       reason: One word to count by: `missing_samples`, `flat_lead`, `no_beat`, `irregular` or `poor_quality` here;
-        whoever loads recordings adds its own.
+        code that loads recordings adds its own.
       sentence: What is wrong, where, in one sentence.
     """
 

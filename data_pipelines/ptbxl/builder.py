@@ -26,7 +26,7 @@ LIBRARIES = (np, pd, scipy, wfdb)
 
 @dataclasses.dataclass(eq=False)
 class AverageBeatsConfig(tfds.core.BuilderConfig):
-    """What changes the result. `name` also tells apart the folder's contents and the pipeline: see `cache_name`.
+    """What changes the result. `name` also distinguishes the folder's contents and the pipeline: see `cache_name`.
 
     Attributes:
       resolution: 100 or 500, which of PTB-XL's two sampling rates to read.

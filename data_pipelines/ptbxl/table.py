@@ -31,7 +31,7 @@ EXCLUDED_CODES = {
     "paroxysmal supraventricular tachycardia": ("PSVT",),
     "left ventricular hypertrophy": (LVH_CODE,),
 }
-AGE_HIDDEN = 300  # What PTB-XL writes for everybody over 89.
+AGE_HIDDEN = 300  # What PTB-XL writes for patients over 89.
 COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", "filename_lr", "filename_hr")
 STEP_COLUMNS = (*cohort.STEP_COLUMNS, "infarction", "healthy")
 SOURCE = "PTB-XL 1.0.3 unpacked from https://physionet.org/content/ptb-xl/1.0.3/"

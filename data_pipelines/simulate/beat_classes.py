@@ -16,7 +16,7 @@ from data_pipelines.ucr.problem import Problem, make_problem
 CLASSES = ("normal", "ST elevation", "ectopic", "long QT", "long PR")
 START, END = -0.30, 0.45  # Seconds from the middle of the QRS.
 # Of a class's largest difference from normal. At twice as much, the foot of the P wave that ectopic beats lack is
-# outside, and enough to tell them from normal ones.
+# outside, and enough to distinguish them from normal ones.
 WINDOW_THRESHOLD = 0.05
 NOISE = 0.04  # Standard deviation of the white noise in mV; an R wave in lead II has about 0.8 mV.
 COPY_NOISE = 0.25  # White noise that a near-duplicate has besides its original's, of the original's.

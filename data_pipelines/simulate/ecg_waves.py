@@ -1,8 +1,8 @@
 """The heart as a moving dipole: waves of a subject's vectorcardiogram, and how they reach the twelve leads.
 
 Vectors are Frank's: x to the left arm, y to the feet, z to the back, in mV. A wave is a Gaussian in time along a
-vector. Sizes were chosen against average beats of PTB-XL, so that the two look alike and are about as hard to tell
-apart; they claim no physiology beyond their directions.
+vector. Sizes were chosen against average beats of PTB-XL, so that the two look alike and are about as hard to
+distinguish; they claim no physiology beyond their directions.
 """
 
 import dataclasses

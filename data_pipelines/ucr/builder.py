@@ -22,7 +22,7 @@ METADATA = ("labels", "num_filled", "num_padded", "deviation")
 
 @dataclasses.dataclass(eq=False)
 class UcrConfig(tfds.core.BuilderConfig):
-    """What changes the result. `name` also tells apart the files' contents and the pipeline: see `cache_name`.
+    """What changes the result. `name` also distinguishes the files' contents and the pipeline: see `cache_name`.
 
     Attributes:
       problem: Its name in the archive.

@@ -68,7 +68,7 @@ def load_cohort(config: Any) -> Cohort:
     if config.data != "ptbxl":
         raise ValueError(f"--config.data={config.data}: is either ptbxl or simulated.")
     if not config.data_dir:
-        raise ValueError("PTB-XL is needed: say where it is with --config.data_dir=DIR (BUILD.md tells how to get it).")
+        raise ValueError("PTB-XL is needed: say where it is with --config.data_dir=DIR (BUILD.md says how to get it).")
     folder = pathlib.Path(config.data_dir)
     folder = folder / "ptb-xl" if (folder / "ptb-xl").is_dir() else folder
     return ptbxl.load(folder, resolution=config.resolution, max_damaged=config.max_damaged, keep_lvh=config.keep_lvh)

@@ -1,4 +1,4 @@
-"""What the age study's page says first: sentences computed from the run's numbers, two questions kept apart.
+"""What the age study's page says first: sentences computed from the run's numbers, two questions kept separate.
 
 Whether the frozen head is fooled says nothing of whether age is gone: the one may hold without the other.
 """
@@ -70,7 +70,7 @@ def section(values: pd.DataFrame, counts: pd.DataFrame, *, simulated: bool = Fal
 
     Args:
       values: Final values with the columns arm, method and metric, of the arms that are shown: one a method.
-      counts: All arms' members, as `aml_arms.arm_values` gives them.
+      counts: All arms' members, as `styles.arm_values` gives them.
       simulated: Whether the cohort is simulated, which comes first.
     """
     swept = counts[counts["method"].isin(counts.loc[~counts["shown"], "method"])]

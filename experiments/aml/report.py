@@ -1,6 +1,6 @@
 """The age study's page: its paper's figures beside ours, and how much age is left whatever the frozen head says.
 
-Two questions stay apart on this page. Whether the frozen age head is fooled is what the paper measures; how much age
+This page keeps two questions separate. Whether the frozen age head is fooled is what the paper measures; how much age
 a freshly trained probe still reads from the same representation is what removing age would mean.
 """
 
@@ -221,7 +221,7 @@ def _references(values: pd.DataFrame, counts: pd.DataFrame) -> Section:
             "score_age_pearson_healthy": tables.HEALTHY_PROBES["score_age_pearson_healthy"],
         },
         "Simple methods on the same average beats and splits: what a network has to beat, and what the age of a "
-        "subject alone would tell.",
+        "subject alone predicts.",
     )
     return Section("Simple methods", [table if table.rows else Text("This run holds no simple methods.")])
 

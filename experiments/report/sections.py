@@ -104,5 +104,5 @@ def _seconds(by_part: dict[str, dict[str, float]]) -> Table:
     ]
     sums = [sum(part.get(kind, 0.0) for part in by_part.values()) for kind in kinds]
     rows.append(["together", *(number(value, "s") for value in sums), number(sum(sums), "s")])
-    caption = "Where the seconds went, by part. Compiling is counted apart wherever it happened."
+    caption = "Where the seconds went, by part. Compilation is counted separately, wherever it happened."
     return Table(caption, ["part", *kinds, "together"], rows, folded=len(rows) > _MOST_OPEN)

@@ -1,4 +1,4 @@
-"""Where a run's seconds go: to kinds of work, with compilation told apart wherever it happens."""
+"""Where a run's seconds go: to kinds of work, with compilation counted separately wherever it happens."""
 
 import contextlib
 import threading

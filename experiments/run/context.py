@@ -34,7 +34,7 @@ class Context:
       workdir: The folder.
       clock: Where the seconds go.
       widths: The member width of each sweep of the part that is being computed.
-      discarded: Checkpoint folders that nobody needs once that part is complete.
+      discarded: Checkpoint folders that are not needed once that part is complete.
     """
 
     def __init__(self, study: Study, config: Any, workdir: pathlib.Path):

@@ -81,7 +81,7 @@ class Parts:
             yield
 
     def holder(self, name: str) -> str | None:
-        """Who computes the part now (process, machine, since when); None if nobody does."""
+        """Who computes the part now (process, machine, since when); None if no process does."""
         path = self._folder / f".{name}.lock"
         if not path.exists():
             return None

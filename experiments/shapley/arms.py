@@ -85,15 +85,14 @@ def hardened(config, hardening: str) -> list[Arm]:
 
 
 def halves(count: int, size: int, name: str) -> np.ndarray:
-    """Random subsets of a problem's training samples, each of which is in with probability 1/2: `[half, sample]`."""
-    masks = np.random.default_rng(2).random((count, size)) < 0.5
-    masks[~masks.any(1), 0] = True  # A network needs a sample.
-    if masks.all(0).any() or not masks.any(0).all():
+    """Random subsets of a problem's training samples: `[half, sample]`; see `data_values.random_halves`."""
+    try:
+        return data_values.random_halves(count, size, seed=2)
+    except ValueError as error:
         raise ValueError(
             f"--config.halves={count}: a training sample of {name} is in all of these random halves or in none, and "
             "has no Data-OOB or no Banzhaf value; give more."
-        )
-    return masks
+        ) from error
 
 
 def random_values(seed: int, size: int) -> np.ndarray:

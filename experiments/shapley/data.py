@@ -45,6 +45,6 @@ def _load(config, name):
         raise ValueError(f"--config.data={config.data}: is either ucr or simulated.")
     if not config.data_dir:
         raise ValueError(
-            "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md tells how to get it)."
+            "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md says how to get it)."
         )
     return ProblemData(ucr.load(config.data_dir, name), None)

@@ -1,4 +1,4 @@
-"""The Shapley study's figures: removal curves, scores against chance, beats with what they owe to each sample."""
+"""The Shapley study's figures: removal curves, scores against chance, beats with the contribution of each time step."""
 
 import numpy as np
 import pandas as pd

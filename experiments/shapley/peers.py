@@ -1,4 +1,4 @@
-"""The Shapley study's peers, trained here: what is published of them tells whether our training can be trusted."""
+"""The Shapley study's peers, trained here: published results of theirs show whether our training can be trusted."""
 
 from collections.abc import Mapping
 

@@ -186,7 +186,7 @@ def _data(run, names) -> Section:
             gone = [f"{share:g} % are {num_removed(share, int(train.sum()))}" for share in run.config["shares"]]
             remarks.append(
                 f"{problem} has {train.sum()} training samples, so that {', '.join(gone)}: a curve over shares is a "
-                "curve over single samples, and only many seeds tell it from noise."
+                "curve over single samples, and only many seeds distinguish it from noise."
             )
     caption = (
         "The problems, with the split of the archive. The intervals of this page are over seeds: they say nothing of "
@@ -237,7 +237,7 @@ def _scores(run, own, names, score) -> Section:
         caption = (
             f"Accuracy after removing {largest:g} % by each score minus that after a random removal, paired by seed, "
             "with 95 % intervals. Left of 0 the removed samples mattered more than random ones. Banzhaf values were "
-            "computed on the test beats themselves: they show what knowing them would allow, and nobody has them "
+            "computed on the test beats themselves: they show what knowing them would allow, and are not available "
             "beforehand."
         )
         rows = gaps[gaps["percent"] == largest]

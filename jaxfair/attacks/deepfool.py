@@ -49,7 +49,7 @@ def deepfool(
 
     An example stops by itself: fooled, out of steps, where all gradients are 0 (it stays where it is, not fooled), or
     where logits or gradient are not finite (see `Adversarial.decision`). Only `width` examples, the first that have not
-    stopped, are computed at a time, so an example that takes long holds up nobody. All class gradients come from one
+    stopped, are computed at a time, so an example that takes long delays no other. All class gradients come from one
     forward pass. Call it under `jax.jit`, with the model's variables as an argument: outside, the loop is compiled anew
     in each call.
 

@@ -1,4 +1,4 @@
-"""What a prediction owes to the inputs, and what a model owes to its training samples.
+"""Attributions of predictions to inputs, and values of training samples.
 
 deep_shap              contributions of inputs by DeepLIFT, for any traceable function      Lundberg, Lee 2017
                        by its rules Rescale and RevealCancel                                Shrikumar et al. 2017

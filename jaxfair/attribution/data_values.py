@@ -120,6 +120,29 @@ def knn_shapley_among(train: ArrayLike, labels: ArrayLike, num_neighbours: int =
     return jax.lax.map(for_one, (jnp.arange(size), others)).sum(0) / (size - 1)
 
 
+def random_halves(count: int, size: int, *, seed: int) -> np.ndarray:
+    """Random subsets for Data-OOB and Banzhaf values: each sample is in each with probability 1/2.
+
+    Args:
+      count: Subsets.
+      size: Samples.
+      seed: Of the subsets.
+
+    Returns:
+      `[count, size]` boolean; no subset is empty.
+
+    Raises:
+      ValueError: A sample is in all of the subsets or in none, and would have no value.
+    """
+    masks = np.random.default_rng(seed).random((count, size)) < 0.5
+    masks[~masks.any(1), 0] = True  # A network needs a sample.
+    if masks.all(0).any() or not masks.any(0).all():
+        raise ValueError(
+            f"random_halves: of {size} samples one is in all or in none of {count} halves; give more halves."
+        )
+    return masks
+
+
 def out_of_bag(correct: ArrayLike, in_bag: ArrayLike) -> Estimate:
     """Data-OOB: the share of learners that predict a training sample rightly among those that were not given it.
 

@@ -50,11 +50,11 @@ def deep_shap(
     The function is traced and its operations are interpreted one by one, so it does not matter how it is written:
     layers, functional calls, an activation used twice, normalisation in evaluation mode, pooling, transforms,
     attention. Products of two values that both depend on the input are shared equally (their Shapley values), a
-    maximum goes to whoever is the largest at either point. An operation without a rule is named in an error.
+    maximum goes to the element that is the largest at either point. An operation without a rule is named in an error.
 
-    Rescale gives whoever enters a non-linearity together one slope, so that what cancels within it goes unseen: of
+    Rescale gives all that enters a non-linearity together one slope, so that what cancels within it goes unseen: of
     `min(a, b) = a - relu(a - b)` the smaller gets all. RevealCancel carries what raises a value and what lowers it
-    apart through the network and gives both their Shapley values in each non-linearity: here half each. It costs some
+    separately through the network and gives both their Shapley values in each non-linearity: here half each. It costs some
     times as much. A product with a constant matrix or kernel takes its inputs as raised or lowered by the sign of
     their whole difference, as published. So does whatever has no rule in `reveal_cancel`, which is treated by Rescale:
     products and maxima of several changing values, choices by a comparison, exponentials, roots and scans. Both rules

@@ -1,4 +1,4 @@
-"""DeepLIFT's RevealCancel rule: what raises a value and what lowers it are carried apart through the function.
+"""DeepLIFT's RevealCancel rule: what raises a value and what lowers it are carried separately through the function.
 
 The rules of Rescale compute the values at both points; those here add the parts. A `Pair` without parts is split by the
 sign of its difference, so an operation that has no rule here is treated by Rescale and what it gives is split anew.

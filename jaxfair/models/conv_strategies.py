@@ -31,12 +31,12 @@ def _slices(inputs: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arr
     config = [(0, 0, 0), *((before, after, 0) for before, after in padding), (0, 0, 0)]
     padded = lax.pad(inputs, jnp.zeros((), inputs.dtype), config)
     space = [
-        (size - (taps - 1) * apart - 1) // stride + 1
-        for size, taps, apart, stride in zip(padded.shape[1:-1], window, dilation, strides, strict=True)
+        (size - (taps - 1) * spacing - 1) // stride + 1
+        for size, taps, spacing, stride in zip(padded.shape[1:-1], window, dilation, strides, strict=True)
     ]
 
     def shifted(tap):
-        start = [index * apart for index, apart in zip(tap, dilation, strict=True)]
+        start = [index * spacing for index, spacing in zip(tap, dilation, strict=True)]
         stop = [at + (size - 1) * stride + 1 for at, size, stride in zip(start, space, strides, strict=True)]
         last = padded.shape[-1]
         return lax.slice(padded, (0, *start, 0), (len(padded), *stop, last), (1, *strides, 1))
