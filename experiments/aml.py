@@ -117,7 +117,7 @@ def _setting(config, train, evaluate, batch_size, dropout=0.0) -> Setting:
 
 def _sweep(launched, study, name, stages, grid, previous=None) -> aml_judge.Swept:
     rates = [column for column in grid[0] if column not in ("seed", "fold", "method")]
-    members = sweeps.make_members(grid, study.train, study.evaluate, rates)
+    members = sweeps.make_members(grid, study.train, study.evaluate, hyperparameters=rates)
     tune = functools.partial(sweeps.tune_width, stages[0], members, study.data, previous=previous)
     placement = launched.placement(lambda remember: tune(remember=remember))
     launched.width[name] = placement.width
