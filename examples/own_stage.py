@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from jaxfair import losses, metrics, sweeps
-from jaxfair.training import Stage, epoch_batches, over_batches, stopping
+from jaxfair.training import Stage, descent
 
 
 def simulate(size: int = 900, seed: int = 0) -> dict[str, np.ndarray]:
@@ -25,34 +25,34 @@ def simulate(size: int = 900, seed: int = 0) -> dict[str, np.ndarray]:
 def fit(num_epochs: int = 60, batch_size: int = 32, num_batches: int = 10, patience: int = 8) -> Stage:
     """Lowers cross-entropy + alpha * (correlation of score and age in the healthy)^2, and keeps the best epoch."""
 
-    def loss(weights, member, data, indices, mask):
-        score, disease = data["features"][indices] @ weights, data["disease"][indices]
+    def objective(variables, member, data, indices, mask):
+        score, disease = data["features"][indices] @ variables["params"]["score"], data["disease"][indices]
         error = losses.masked_mean(optax.sigmoid_binary_cross_entropy(score, disease), mask)
         leak = losses.squared_correlation(score, data["age"][indices], mask & (disease == 0))
         return error + member.hyperparameters["alpha"] * leak
 
-    def init(member, previous, data, key):
-        weights = 0.1 * jax.random.normal(key, data["features"].shape[1:])
-        return {"weights": weights, "best": stopping.start(weights)}
-
-    def epoch(member, state, data, key, epoch):
-        def step(weights, indices, mask, number):
-            gradient = jax.grad(loss)(weights, member, data, indices, mask)
-            return weights - member.hyperparameters["learning_rate"] * gradient
-
-        weights = over_batches(step, state["weights"], epoch_batches(key, member.train, batch_size, num_batches))
-        value = loss(weights, member, data, slice(None), member.evaluate)
-        return {"weights": weights, "best": stopping.update(state["best"], value, weights, epoch)}, {"loss": value}
-
-    return Stage("fit", num_epochs, init, epoch, lambda state: stopping.stopped(state["best"], patience))
+    return descent(
+        "fit",
+        num_epochs,
+        init=lambda member, previous, data, key: {
+            "variables": {"params": {"score": 0.1 * jax.random.normal(key, (5,))}}
+        },
+        loss=lambda variables, state, member, data, batch, *_: (objective(variables, member, data, *batch), {}),
+        trained=["score"],
+        optimizer=lambda member: optax.sgd(member.hyperparameters["learning_rate"]),
+        batch_size=batch_size,
+        num_batches=num_batches,
+        validate=lambda state, member, data, _: objective(state["variables"], member, data, ..., member.validate),
+        patience=patience,
+    )
 
 
 if __name__ == "__main__":
     data, third = simulate(), np.arange(900) % 3  # One third trains, one says when to stop, one is only judged.
     grid = sweeps.product(alpha=[0, 0.3, 3], learning_rate=[0.1, 0.3], seed=range(5))
-    members = sweeps.make_members(grid, train=third == 0, evaluate=third == 1)
+    members = sweeps.make_members(grid, train=third == 0, validate=third == 1, evaluate=third == 2)
     result = sweeps.sweep([fit()], members, data, directory=sys.argv[1] if sys.argv[1:] else None)
-    score, test = result.state["best"].kept @ data["features"].T, third == 2
+    score, test = result.state["best"].kept["params"]["score"] @ data["features"].T, members.evaluate[0]
     table = sweeps.members_table(result, grid)
     table["roc_auc"] = metrics.roc_auc(score, data["disease"], test)
     table["age_pearson_healthy"] = metrics.pearson(score, data["age"], test & (data["disease"] == 0))

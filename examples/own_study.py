@@ -55,7 +55,7 @@ def train(run, inputs, arm: str) -> Output:
     grid = sweeps.product(**axes, alpha=[alpha], learning_rate=[config.learning_rate])
     masks = {name: data[name] for name in ("train", "validate", "evaluate")}
     swept = sweep(run, arm, [fit()], grid, arrays, **masks)
-    score = swept.result.state["best"].kept @ arrays["features"].T
+    score = swept.result.state["best"].kept["params"]["score"] @ arrays["features"].T
     members, evaluated = sweeps.members_table(swept.result, grid), np.asarray(swept.members.evaluate)
     values = {
         "roc_auc": metrics.roc_auc(score, arrays["disease"], evaluated),

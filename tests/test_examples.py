@@ -32,7 +32,7 @@ def test_own_stage_is_short():
 def test_own_stage_table_judges_the_third_that_nothing_else_saw(own_stage):
     data, table = own_stage["data"], own_stage["table"]
     assert len(table) == 3 * 2 * 5
-    scores = own_stage["result"].state["best"].kept @ data["features"].T
+    scores = own_stage["result"].state["best"].kept["params"]["score"] @ data["features"].T
     healthy = (THIRD == 2) & (data["disease"] == 0)
     for row, score in zip(table.itertuples(), scores, strict=True):
         assert row.roc_auc == pytest.approx(roc_auc_score(data["disease"][THIRD == 2], score[THIRD == 2]), abs=1e-5)
@@ -43,7 +43,7 @@ def test_own_stage_table_judges_the_third_that_nothing_else_saw(own_stage):
 
 def test_own_stage_keeps_the_epoch_of_least_loss_and_stops_eight_later(own_stage):
     result, table = own_stage["result"], own_stage["table"]
-    best, curves = result.state["best"], result.logs["fit"]["loss"]
+    best, curves = result.state["best"], result.logs["fit"]["validate/loss"]
     np.testing.assert_array_equal(best.epoch, np.nanargmin(curves, axis=1))
     np.testing.assert_array_equal(table["epochs_run"], np.minimum(best.epoch + 1 + 8, 60))
     assert (table["status"] == "stopped").any()
@@ -58,10 +58,11 @@ def test_own_stage_trades_age_for_accuracy(own_stage):
 def test_own_stage_without_its_term_is_logistic_regression(own_stage):
     """All training examples in one batch, and stopped on by the same: the least loss is the maximum of likelihood."""
     data, train = own_stage["data"], THIRD == 0
-    members = sweeps.make_members([{"seed": 0, "alpha": 0.0, "learning_rate": 2.0}], train=train, evaluate=train)
+    members = sweeps.make_members([{"seed": 0, "alpha": 0.0, "learning_rate": 2.0}], train=train, evaluate=~train)
+    members = members._replace(validate=members.train)
     stage = own_stage["fit"](num_epochs=1000, batch_size=300, num_batches=1, patience=1000)
     result = sweeps.sweep([stage], members, data, segments=1)
     reference = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-8).fit(
         data["features"][train], data["disease"][train]
     )
-    np.testing.assert_allclose(result.state["best"].kept[0], reference.coef_[0], atol=2e-3)
+    np.testing.assert_allclose(result.state["best"].kept["params"]["score"][0], reference.coef_[0], atol=2e-3)

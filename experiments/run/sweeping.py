@@ -29,6 +29,7 @@ def sweep(
     data: Any,
     train: np.ndarray,
     evaluate: np.ndarray,
+    validate: np.ndarray | None = None,
     *,
     previous: Any = None,
     places: Callable[[sweeps.Placement], int] | None = None,
@@ -48,6 +49,7 @@ def sweep(
       data: A pytree with a leading example axis.
       train: See `sweeps.make_members`.
       evaluate: See `sweeps.make_members`.
+      validate: See `sweeps.make_members`.
       previous: See `sweeps.sweep`.
       places: Of a placement, how many members a call of a program takes; all if None.
       segments: See `sweeps.sweep`.
@@ -56,7 +58,7 @@ def sweep(
     """
     words = [column for column, value in grid[0].items() if isinstance(value, str)]
     numbers = [column for column in grid[0] if column not in ("seed", "fold", *words)]
-    members = sweeps.make_members(grid, train, evaluate, hyperparameters=numbers)
+    members = sweeps.make_members(grid, train, evaluate, validate, numbers)
     tune = functools.partial(sweeps.tune_width, stages[0], members, data, previous=previous)
     placement = run.placement(lambda remember: tune(remember=remember))
     run.widths[name.partition("/")[0]] = placement.width

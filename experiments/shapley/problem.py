@@ -115,7 +115,7 @@ class ProblemStudy:
             self.run,
             f"{self.name}/{name}",
             [stage],
-            [{"seed": seed, "fold": place} | rates for place, seed in enumerate(seeds)],
+            [{"seed": seed} | rates for seed in seeds],
             self.data,
             train,
             train,

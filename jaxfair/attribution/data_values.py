@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxfair.attribution.games import Estimate
@@ -137,9 +138,7 @@ def random_halves(count: int, size: int, *, seed: int) -> np.ndarray:
     masks = np.random.default_rng(seed).random((count, size)) < 0.5
     masks[~masks.any(1), 0] = True  # A network needs a sample.
     if masks.all(0).any() or not masks.any(0).all():
-        raise ValueError(
-            f"random_halves: of {size} samples one is in all or in none of {count} halves; give more halves."
-        )
+        raise ValueError(f"random_halves: of {size} samples one is in all or in none of {count} halves; give more.")
     return masks
 
 

@@ -54,8 +54,8 @@ def deep_shap(
 
     Rescale gives all that enters a non-linearity together one slope, so that what cancels within it goes unseen: of
     `min(a, b) = a - relu(a - b)` the smaller gets all. RevealCancel carries what raises a value and what lowers it
-    separately through the network and gives both their Shapley values in each non-linearity: here half each. It costs some
-    times as much. A product with a constant matrix or kernel takes its inputs as raised or lowered by the sign of
+    separately through the network and gives both their Shapley values in each non-linearity: here half each. It costs
+    some times as much. A product with a constant matrix or kernel takes its inputs as raised or lowered by the sign of
     their whole difference, as published. So does whatever has no rule in `reveal_cancel`, which is treated by Rescale:
     products and maxima of several changing values, choices by a comparison, exponentials, roots and scans. Both rules
     are complete.

@@ -70,6 +70,7 @@ def worth_by_retraining(
             key=jnp.broadcast_to(key, (size,)),
             hyperparameters={name: np.full(size, value, np.float32) for name, value in (hyperparameters or {}).items()},
             train=train,
+            validate=np.zeros_like(train),
             evaluate=np.broadcast_to(evaluate, train.shape),
         )
         return sweeps.over_all(one, (members,), (data,), placement, places=places, on_group=on_group)[: len(subsets)]

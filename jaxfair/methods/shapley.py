@@ -10,7 +10,7 @@ import optax
 
 from jaxfair import attacks, losses
 from jaxfair.models.time_series import TimeSeriesClassifier
-from jaxfair.training import Stage, descent, stopping
+from jaxfair.training import Stage, descent
 
 HARDENINGS = ("none", "crafted", "projected_gradient")
 # A training loss that falls by less has not fallen, and the rate is halved no further than to a tenth (Fawaz et al.).
@@ -121,12 +121,13 @@ def classifier(setting: Setting, num_epochs: int, *, hardening: str = "none") ->
         optimizer=lambda member: optax.inject_hyperparams(_flat_adam)(member.hyperparameters["learning_rate"]),
         batch_size=setting.batch_size,
         num_batches=setting.num_batches,
+        validate=lambda state, member, data, logs: logs["train/loss"],
     )
 
     def full_init(member, previous, data, key):
         state = moves.init(member, previous, data, key)
         plateau = Plateau(jnp.float32(jnp.inf), jnp.int32(0), jnp.float32(1))
-        return state | {"best": stopping.start(state["variables"]), "plateau": plateau}
+        return state | {"plateau": plateau}
 
     def epoch_(member, state, data, key, epoch):
         rate = member.hyperparameters["learning_rate"] * state["plateau"].share
@@ -134,13 +135,10 @@ def classifier(setting: Setting, num_epochs: int, *, hardening: str = "none") ->
         optimizer = optimizer._replace(hyperparams={**optimizer.hyperparams, "learning_rate": rate})
         state, logs = moves.epoch(member, state | {"optimizer": optimizer}, data, key, epoch)
         value = logs["train/loss"]
-        state = state | {
-            "best": stopping.update(state["best"], value, state["variables"], epoch),
-            "plateau": _noted(state["plateau"], value, setting.patience),
-        }
-        return state, logs | {"train/learning_rate": rate}
+        plateau = _noted(state["plateau"], value, setting.patience)
+        return state | {"plateau": plateau}, {"train/loss": value, "train/learning_rate": rate}
 
-    return Stage("classifier", num_epochs, full_init, epoch_)
+    return dataclasses.replace(moves, init=full_init, epoch=epoch_)
 
 
 def _flat_adam(learning_rate):

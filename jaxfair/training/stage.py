@@ -20,12 +20,16 @@ class Member(NamedTuple):
       key: A typed threefry key, from which all of the member's randomness follows by position.
       hyperparameters: Numbers by name (learning rate, alpha, ...), scalars.
       train: `[example]` boolean, the examples this member may learn from.
-      evaluate: `[example]` boolean, the examples it is judged on.
+      validate: `[example]` boolean, the examples on which its training is stopped and its best epoch selected; all
+        False where nothing is selected.
+      evaluate: `[example]` boolean, the examples it is judged on at the end. While it trains they may be drawn as
+        curves; nothing may be decided by them.
     """
 
     key: jax.Array
     hyperparameters: Mapping[str, jax.Array]
     train: jax.Array
+    validate: jax.Array
     evaluate: jax.Array
 
 
@@ -82,21 +86,23 @@ def begin(stage: Stage, member: Member, previous: State, data: Data) -> Run:
 def advance(stage: Stage, member: Member, run: Run, data: Data, start: jax.Array, stop: jax.Array) -> Run:
     """Runs the epochs `start <= epoch < stop` of a stage on the device, without a word to the host.
 
-    Cutting a stage into segments changes nothing: an epoch's randomness follows from the epoch's number.
+    Cutting a stage into segments changes nothing: an epoch's randomness follows from the epoch's number. The loop ends
+    where the member stops; mapped over members, whose `start` and `stop` may differ, where the last of them does.
     """
     key = stage_key(member, stage)
 
-    def one(epoch, run):
+    def goes_on(carry):
+        epoch, run = carry
+        more = epoch < stop
+        return more if stage.stopped is None else jnp.logical_and(more, jnp.logical_not(stage.stopped(run.state)))
+
+    def one(carry):
+        epoch, run = carry
         state, logs = stage.epoch(member, run.state, data, jax.random.fold_in(key, epoch + 1), epoch)
         logs = {name: run.logs[name].at[epoch].set(value) for name, value in logs.items()}
-        return Run(state, logs, run.epochs_run + 1)
+        return epoch + 1, Run(state, logs, run.epochs_run + 1)
 
-    def unless_stopped(epoch, run):
-        if stage.stopped is None:
-            return one(epoch, run)
-        return jax.lax.cond(stage.stopped(run.state), lambda run: run, lambda run: one(epoch, run), run)
-
-    return jax.lax.fori_loop(start, stop, unless_stopped, run)
+    return jax.lax.while_loop(goes_on, one, (jnp.int32(start), run))[1]
 
 
 def train(stages: Sequence[Stage], member: Member, data: Data, previous: State = None) -> tuple[State, dict[str, Run]]:
@@ -104,7 +110,7 @@ def train(stages: Sequence[Stage], member: Member, data: Data, previous: State =
 
     Args:
       stages: The phases of training, in order.
-      member: Its key, hyperparameters and masks.
+      member: Its key, hyperparameters and three masks.
       data: Arrays (any pytree) with a leading example axis.
       previous: What the first stage's `init` receives as `previous`.
 

@@ -56,7 +56,8 @@ def member(seed=0, **changed) -> training.Member:
     rates |= {"adversary_learning_rate": 0.0, "healthy_only": 0.0}
     rates |= {"alpha": 0.0, "joint_learning_rate": 1e-2, "weight_decay": 0.1, "score_share": 0.5}
     hyperparameters = {name: jnp.float32(value) for name, value in (rates | changed).items()}
-    return training.Member(jax.random.key(seed), hyperparameters, jnp.asarray(TRAIN), jnp.asarray(EVALUATE))
+    masks = {"train": TRAIN, "validate": np.zeros(SIZE, bool), "evaluate": EVALUATE}
+    return training.Member(jax.random.key(seed), hyperparameters, **{name: jnp.asarray(masks[name]) for name in masks})
 
 
 @functools.cache

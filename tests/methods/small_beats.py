@@ -36,7 +36,8 @@ def crafted(seed=5):
 
 def member(seed=0, train=TRAIN, learning_rate=0.02, epsilon=0.1) -> training.Member:
     numbers = {"learning_rate": jnp.float32(learning_rate), "epsilon": jnp.float32(epsilon)}
-    return training.Member(jax.random.key(seed), numbers, jnp.asarray(train), jnp.asarray(train))
+    train = jnp.asarray(train)
+    return training.Member(jax.random.key(seed), numbers, train, jnp.zeros_like(train), train)
 
 
 @functools.cache

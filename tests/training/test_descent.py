@@ -33,7 +33,8 @@ TRAIN = np.stack([np.arange(SIZE) > 0, (np.arange(SIZE) > 0) & (np.arange(SIZE) 
 
 def members():
     keys = jax.vmap(jax.random.key)(jnp.arange(2))
-    return training.Member(keys, {"rate": jnp.full(2, RATE, jnp.float32)}, jnp.asarray(TRAIN), jnp.asarray(~TRAIN))
+    rates, nothing = {"rate": jnp.full(2, RATE, jnp.float32)}, jnp.zeros(TRAIN.shape, bool)
+    return training.Member(keys, rates, jnp.asarray(TRAIN), nothing, jnp.asarray(~TRAIN))
 
 
 def stage(rule, trained=("slope", "offset")):

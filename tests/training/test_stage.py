@@ -16,7 +16,7 @@ DATA = {"x": np.arange(5, dtype=np.float32)}
 
 def member(seed=0, patience=100):
     mask = jnp.ones(5, bool)
-    return training.Member(jax.random.key(seed), {"patience": jnp.float32(patience)}, mask, mask)
+    return training.Member(jax.random.key(seed), {"patience": jnp.float32(patience)}, mask, ~mask, mask)
 
 
 def recorder(name="record", num_epochs=NUM_EPOCHS, stops=False):
