@@ -81,13 +81,16 @@ def outcomes(folder):
     places = {"config": launching.ROOT / "experiments/configs/aml.py", "ptbxl": folder / "ptbxl"}
     cases = {}
     for name, (arguments, _) in FLAGS.items():
-        cases[name] = [argument.format(**places) for argument in arguments]
+        cases[name] = ["experiments.aml", *(argument.format(**places) for argument in arguments)]
     for name, (spoil, _) in FOLDERS.items():
         spoil(shutil.copytree(folder / "ptbxl", folder / f"folder of {name}"))
-        cases[name] = [launching.variant("ptbxl"), f"--config.data_dir={folder / f'folder of {name}'}"]
-    done = launching.start_each(
-        folder, {name: [*arguments, f"--workdir=runs/{name}"] for name, arguments in cases.items()}
-    )
+        cases[name] = [
+            "experiments.aml",
+            launching.variant("ptbxl"),
+            f"--config.data_dir={folder / f'folder of {name}'}",
+        ]
+    cases = {name: [*arguments, f"--workdir=runs/{name}"] for name, arguments in cases.items()}
+    done = launching.start_each(folder, cases, "experiments.aml.report")
     return {name: (*outcome, folder / "runs" / name) for name, outcome in done.items()}
 
 
@@ -97,9 +100,9 @@ def test_one_sentence_says_what_is_wrong(outcomes, name):
     _, expected = (FLAGS | FOLDERS)[name]
     assert code == 1
     assert out == ""
-    said = [line for line in err.replace("\r", "\n").splitlines() if line.startswith("aml: ")]
-    assert len(said) == 1, err
-    assert expected in said[0], err
+    sentences = [line for line in err.replace("\r", "\n").splitlines() if line.startswith("aml: ")]
+    assert len(sentences) == 1, err
+    assert expected in sentences[0], err
     assert "Traceback (most" not in err
     assert not (workdir / "finished.json").exists()
     assert not (workdir / "results.parquet").exists()

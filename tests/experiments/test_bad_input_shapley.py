@@ -82,9 +82,9 @@ def outcomes(folder):
             spoil(archive)
         cases[name] = [f"--config={config}:ECG200", *launching.TINY_SHAPLEY, f"--config.data_dir={archive}", *arguments]
     workdirs = {name: folder / f"run-{number}" for number, name in enumerate(cases)}
-    cases = {name: [*arguments, f"--workdir={workdirs[name]}"] for name, arguments in cases.items()}
-    done = launching.start_each(folder, cases, study="shapley")
-    return {name: (*said, workdirs[name]) for name, said in done.items()}
+    cases = {name: ["experiments.shapley", *own, f"--workdir={workdirs[name]}"] for name, own in cases.items()}
+    done = launching.start_each(folder, cases, "experiments.shapley.report")
+    return {name: (*outcome, workdirs[name]) for name, outcome in done.items()}
 
 
 @pytest.mark.parametrize("name", [*SIMULATED, *ARCHIVE])
