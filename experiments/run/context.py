@@ -62,14 +62,11 @@ class Context:
     @contextlib.contextmanager
     def progress(self, name: str, stages: Sequence[Any], num_members: int) -> Iterator[Callable[[Any], None]]:
         """A progress bar over the epochs of a sweep, to be given to `sweeps.sweep` as `on_segment`."""
-        before, total = {}, 0
-        for stage in stages:
-            before[stage.name] = total
-            total += stage.num_epochs
+        total = sum(stage.num_epochs for stage in stages)
         with self.bar(f"{name}: {num_members} members", total, "epoch", "training") as bar:
 
             def on_segment(progress):
-                done = before[progress.stage] + progress.epoch
+                done = round(progress.share * total)  # Where members wait for places none is at the bar's epoch.
                 if progress.resumed:
                     bar.initial = bar.n = done  # Of this process's time none went into these.
                     bar.refresh()

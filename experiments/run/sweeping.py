@@ -33,6 +33,7 @@ def sweep(
     *,
     previous: Any = None,
     places: Callable[[sweeps.Placement], int] | None = None,
+    finish: Callable[[training.Member, Any, Any], Any] | None = None,
     segments: int = 20,
     seconds_between_saves: float = 10.0,
     keep_checkpoints: bool = True,
@@ -51,7 +52,8 @@ def sweep(
       evaluate: See `sweeps.make_members`.
       validate: See `sweeps.make_members`.
       previous: See `sweeps.sweep`.
-      places: Of a placement, how many members a call of a program takes; all if None.
+      places: Of a placement, how many members hold a full state at a time; all if None.
+      finish: See `sweeps.sweep`.
       segments: See `sweeps.sweep`.
       seconds_between_saves: See `sweeps.sweep`.
       keep_checkpoints: False deletes them once the part that is being computed is complete.
@@ -71,6 +73,7 @@ def sweep(
             previous=previous,
             placement=placement,
             places=places(placement) if places else None,
+            finish=finish,
             segments=segments,
             directory=directory,
             seconds_between_saves=seconds_between_saves,

@@ -13,29 +13,45 @@ import orbax.checkpoint as ocp
 
 from jaxfair.training import Member, Stage
 
+_FORMAT = 2  # Of the arrays in a checkpoint: one of an earlier version is one of another sweep.
 _OVERHEAD = 2**20  # Bytes, generously: Orbax's metadata and the file system's blocks.
 
 
 class Position(NamedTuple):
-    """Where a sweep stands: `epoch` epochs of stage number `stage` are done."""
+    """Where a sweep stands between two segments.
 
-    stage: int
-    epoch: int
+    Attributes:
+      started: Members that were given a place so far, the first ones; the others wait.
+      held: By stage, the members that are within it; those started and in no stage have ended.
+    """
+
+    started: int
+    held: list[list[int]]
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint could not be written or read, or belongs to another sweep."""
 
 
-def fingerprint(stages: Sequence[Stage], members: Member, data: Any, width: int) -> str:
-    """A digest of what a sweep computes, as far as arrays and names tell: to notice a checkpoint of another one."""
+def fingerprint(stages: Sequence[Stage], members: Member, data: Any, width: int, kept: Any = None) -> str:
+    """A digest of what a sweep computes, as far as arrays and names tell: to notice a checkpoint of another one.
+
+    Args:
+      stages: Of the sweep.
+      members: Of the sweep.
+      data: What else it computes with.
+      width: Of its placement.
+      kept: Shapes of what is kept of its members, None where it is their state.
+    """
     digest = hashlib.sha256()
-    digest.update(json.dumps([[stage.name, stage.num_epochs] for stage in stages] + [width]).encode())
+    digest.update(json.dumps([_FORMAT, [[stage.name, stage.num_epochs] for stage in stages], width]).encode())
     members = members._replace(key=jax.random.key_data(members.key))
     for path, leaf in jax.tree_util.tree_leaves_with_path((members, data)):
         leaf = np.asarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype}".encode())
         digest.update(leaf.tobytes())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(kept):
+        digest.update(f"kept {jax.tree_util.keystr(path)} {leaf.shape[1:]} {leaf.dtype}".encode())
     return digest.hexdigest()
 
 
@@ -69,10 +85,10 @@ class Checkpoints:
         about = self._restore(step, about=ocp.args.JsonRestore())["about"]
         if about["fingerprint"] != self._fingerprint:
             raise CheckpointError(
-                f"{self._directory}: holds a sweep with other stages, members, data or width; "
-                "use another folder, or delete this one to start again."
+                f"{self._directory}: holds a sweep with other stages, members, data or width, another `finish` or an "
+                "earlier version; use another folder, or delete this one to start again."
             )
-        return Position(about["stage"], about["epoch"])
+        return Position(about["started"], about["held"])
 
     def restore(self, like: Any) -> Any:
         """The newest checkpoint's arrays, as NumPy, in the structure and shapes of `like`."""
@@ -85,7 +101,7 @@ class Checkpoints:
         Raises:
           CheckpointError: It could not be written (a full disk, say); earlier checkpoints remain good.
         """
-        about = {"stage": position.stage, "epoch": position.epoch, "fingerprint": self._fingerprint}
+        about = {**position._asdict(), "fingerprint": self._fingerprint}
         step = (self._manager.latest_step() or 0) + 1
         self._check_space(step, arrays)
         arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))

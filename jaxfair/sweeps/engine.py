@@ -1,38 +1,35 @@
 """Trains all members of a sweep in one compiled program per stage, in segments, saved and resumable between them."""
 
-import functools
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxfair.sweeps.checkpoint import Checkpoints, Position, fingerprint
-from jaxfair.sweeps.placement import (
-    Placement,
-    arrange,
-    capacity_for,
-    default_placement,
-    narrowed,
-    over_members,
-    put,
-)
-from jaxfair.training import Member, Run, Stage, advance, begin
+from jaxfair.sweeps import programs
+from jaxfair.sweeps.checkpoint import Checkpoints, fingerprint
+from jaxfair.sweeps.placement import Placement, check_places, default_placement, put
+from jaxfair.sweeps.places import Places, layout
+from jaxfair.training import Member, Stage
 
 
 class Progress(NamedTuple):
-    """Told to the caller after every segment, and before the first of a resumed sweep.
+    """Given to the caller after every segment, and before the first of a resumed sweep.
 
     Attributes:
-      stage: The stage's name.
-      epoch: Epochs of the stage that are done.
+      stage: The stage of the member that is furthest behind of those that were advanced.
+      epoch: Epochs of that stage that it has behind it.
       num_epochs: Epochs the stage has.
-      running: Members that go on.
+      running: Members that hold a place and go on.
       diverged: Members whose state holds a NaN.
-      resumed: Whether these epochs were done by an earlier process, so that their time says nothing.
+      resumed: Whether these epochs were run by an earlier process, so that their time means nothing.
+      waiting: Members that wait for a place.
+      share: The share of all members' epochs that are behind them, from 0 to 1; a member that has stopped has all
+        epochs of its stage behind it. Where members wait, this is what a progress bar should show.
     """
 
     stage: str
@@ -41,16 +38,18 @@ class Progress(NamedTuple):
     running: int
     diverged: int
     resumed: bool = False
+    waiting: int = 0
+    share: float = 0.0
 
 
 class Result(NamedTuple):
     """What a sweep leaves, as NumPy arrays with a leading member axis.
 
     Attributes:
-      state: The final state of the last stage.
+      state: What `finish` kept of each member; by default the final state of the last stage.
       logs: By stage and name, `[member, epoch]` float32; NaN for epochs that were not run.
       epochs_run: By stage, `[member]` int.
-      diverged: `[member]` boolean: the final state holds a NaN.
+      diverged: `[member]` boolean: the final state held a NaN.
     """
 
     state: Any
@@ -67,6 +66,7 @@ def sweep(
     previous: Any = None,
     placement: Placement | None = None,
     places: int | None = None,
+    finish: Callable[[Member, Any, Any], Any] | None = None,
     segments: int = 20,
     directory: str | os.PathLike | None = None,
     seconds_between_saves: float = 10.0,
@@ -74,9 +74,11 @@ def sweep(
 ) -> Result:
     """Trains every member through `stages`; each ends as `training.train` would leave it.
 
-    Between segments members that have stopped, or whose state has become NaN, drop out and cost nothing more. The
-    cuts fall on the same epochs in every run, so a resumed sweep is bitwise equal to an uninterrupted one on the
-    same machine, placement and versions.
+    Between segments members that have stopped, or whose state has become NaN, leave the stage: they enter the next one,
+    or end and give their place to a member that waits. A member's segments are cut at the same epochs in every run,
+    and its numbers depend neither on its neighbours nor on the order (bit by bit at width 1; members that share a
+    `vmap` are rounded otherwise). So a resumed sweep is bitwise equal to an uninterrupted one on the same machine,
+    placement and versions.
 
     Args:
       stages: The phases of training, with distinct names.
@@ -84,9 +86,14 @@ def sweep(
       data: A pytree with a leading example axis; it is copied to every device once.
       previous: Stacked `previous` for the first stage's `init` (the state of an earlier sweep, by member), or None.
       placement: Devices and width; by default all local devices, which on a CPU take one member at a time.
-      places: Members per call of a program. By default all, and fewer as members stop, each time in another program.
-        With a number there is one program for all calls, and every sweep of the same stages, placement and data shapes
-        shares it: for studies of many sweeps whose networks take longer to compile than to train.
+      places: Members that hold a full state (variables, optimizer, best) at a time, in memory and in checkpoints; the
+        others wait. There is one program for each stage, which all sweeps of the same stages, placement, places and
+        data shapes share. None gives a place to all members, and once few of a wide placement are left they train in a
+        narrower program, one of its own for each halving of the width. Whole groups are cheapest: multiples of the
+        devices times the width, and at a width above 1 a group more for every further stage.
+      finish: `(member, state, data) -> pytree`, compiled, of a member that has ended: what is kept of it, such as its
+        best variables or its predictions. By default its whole state, all of which then are in memory and checkpoints
+        at the end. Give the same function again, not a new lambda, and it is compiled only once.
       segments: Into how many segments each stage is cut, at most.
       directory: Where checkpoints go. None means that nothing is saved.
       seconds_between_saves: What a kill may cost, at most, beside the segment that runs: the state is saved after the
@@ -94,201 +101,114 @@ def sweep(
       on_segment: Called with a `Progress` after every segment, and once where a checkpoint was found.
 
     Returns:
-      Final states, logs and which members diverged.
+      What was kept, logs and which members diverged.
 
     Raises:
       CheckpointError: `directory` belongs to another sweep, or cannot be read or written.
-      ValueError: Two stages have the same name, or there is no place.
+      ValueError: Two stages have the same name, or there is no place or no segment.
     """
-    _check_places("sweep", places)
-    names = [stage.name for stage in stages]
-    if len(set(names)) < len(names):
-        raise ValueError(f"sweep: stages {names} need distinct names, which also name their randomness.")
+    _check("sweep", stages, places)
+    if segments < 1:
+        raise ValueError(f"sweep: {segments} segments hold no epoch; give 1 or more.")
     placement = placement or default_placement()
-    checkpoints = None
-    position, done = Position(0, 0), {}
-    if directory is not None:
-        identity = (data, previous) if previous is not None else data
-        checkpoints = Checkpoints(directory, fingerprint(stages, members, identity, placement.width))
-        position = checkpoints.position() or position
-    data = put(data, placement, split=False)
-
-    runs, saved = None, time.monotonic()
-    if position != Position(0, 0):
-        like = _saved_like(stages[: position.stage + 1], members, previous, data)
-        runs, done = checkpoints.restore(like)
-        runs = _writable(runs)
-    for number, stage in enumerate(stages):
-        if number < position.stage:
-            continue
-        if runs is None:
-            runs = _on_all(_beginning(stage, placement), (members, previous), data, placement, len(members.key), places)
-        epoch = position.epoch if number == position.stage else 0
-        length = -(-stage.num_epochs // segments)
-        running = _running(stage, runs)
-        if on_segment and epoch:
-            on_segment(_progress(stage, epoch, runs, running, resumed=True))
-        while epoch < stage.num_epochs and running.size:
-            stop = min(epoch + length, stage.num_epochs)
-            _segment(stage, members, runs, running, data, placement, places, epoch, stop)
-            epoch, running = stop, _running(stage, runs)
-            last = number == len(stages) - 1 and (epoch == stage.num_epochs or not running.size)
-            if checkpoints and (last or time.monotonic() - saved >= seconds_between_saves):
-                checkpoints.save(Position(number, epoch), (runs, done))
+    with contextlib.ExitStack() as stack:
+        checkpoints = position = None
+        plain, before = programs.plain((members, previous))
+        if directory is not None:
+            identity = (data, previous) if previous is not None else data
+            kept = _kept(stages, plain, before, data, placement, places, finish)
+            checkpoints = Checkpoints(directory, fingerprint(stages, members, identity, placement.width, kept))
+            stack.callback(checkpoints.close)
+            position = checkpoints.position()
+        data = put(data, placement, split=False)
+        standing = Places(stages, plain, before, data, placement, places, finish)
+        if position:
+            standing.restore(position, checkpoints.restore(standing.saved_like(position)))
+            if on_segment:
+                on_segment(_progress(stages, standing, standing.least(), resumed=True))
+        if len(stages) > 1 or finish:
+            arguments = (stages, plain, before, data, placement, places, finish)
+            threading.Thread(target=_compile_later_stages, args=arguments).start()
+        standing.fill()
+        saved = time.monotonic()
+        while standing.count:
+            reached = standing.advance(segments)
+            standing.fill()
+            if checkpoints and (not standing.count or time.monotonic() - saved >= seconds_between_saves):
+                checkpoints.save(*standing.saved())
                 saved = time.monotonic()
             if on_segment:
-                on_segment(_progress(stage, epoch, runs, running))
-        done[stage.name] = (runs.logs, runs.epochs_run)
-        previous, final, runs = runs.state, runs.state, None
-    if checkpoints:
-        checkpoints.close()
-    return Result(
-        state=final,
-        logs={name: logs for name, (logs, _) in done.items()},
-        epochs_run={name: epochs_run for name, (_, epochs_run) in done.items()},
-        diverged=_holds_nan(final),
-    )
+                on_segment(_progress(stages, standing, reached))
+    state, logs, epochs_run = standing.result()
+    return Result(state, logs, epochs_run, standing.diverged)
 
 
-def over_all(
-    function: Callable,
-    each: Any,
-    shared: Any,
-    placement: Placement | None = None,
+def prepare(
+    stages: Sequence[Stage],
+    members: Member,
+    data: Any,
     *,
+    previous: Any = None,
+    placement: Placement | None = None,
     places: int | None = None,
-    on_group: Callable[[int], None] | None = None,
-) -> Any:
-    """`function(*each, *shared)` for every member, placed as a sweep is: predictions, probes, anything.
+    finish: Callable[[Member, Any, Any], Any] | None = None,
+) -> None:
+    """Compiles the programs that `sweep` with the same arguments runs, so that it need not.
+
+    For a thread, while another sweep trains: a sweep that needs a program before it is compiled waits for it. With
+    `places=None` and a width above 1, programs for fewer members are compiled when they are needed, as always.
 
     Args:
-      function: Of one member's part of `each`, and of `shared`. Give the same function again, not a new lambda, and
-        its program is compiled only once.
-      each: A tuple of pytrees with a leading member axis.
-      shared: A tuple of pytrees that every member sees.
-      placement: Devices and width.
-      places: Members per call of the program; all by default. Fewer bound the memory and let progress be told, and a
-        number larger than the members lets several calls share one program.
-      on_group: Called with the number of members done after every call.
-
-    Returns:
-      The outputs as NumPy arrays with a leading member axis.
+      stages: As for `sweep`, and the same objects, as programs are known by their functions.
+      members: As for `sweep`; only the shapes count.
+      data: As for `sweep`, or shapes (`jax.ShapeDtypeStruct`) in the place of arrays.
+      previous: Like `data`: the sweep that it comes from need not have begun.
+      placement: As for `sweep`.
+      places: As for `sweep`.
+      finish: As for `sweep`.
 
     Raises:
-      ValueError: There is no place.
+      ValueError: As `sweep`.
     """
-    _check_places("over_all", places)
-    placement = placement or default_placement()
-    num_members = len(jax.tree.leaves(each)[0])
-    spread = put(shared, placement, split=False)
-    return _on_all(_applied(function, placement), each, spread, placement, num_members, places, on_group)
+    _check("prepare", stages, places)
+    plain, before = programs.plain((members, previous))
+    for _, program, capacity, each, _ in _programs(stages, plain, before, data, placement, places, finish):
+        program.compile(capacity, each, data)
 
 
-def _check_places(name, places):
-    if places is not None and places < 1:
-        raise ValueError(f"{name}: {places} places take no member; give 1 or more, or None for all.")
+def _check(name, stages, places):
+    check_places(name, places)
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{name}: stages {names} need distinct names, which also name their randomness.")
 
 
-def _begin(stage, each, data):
-    member, previous = each
-    return begin(stage, member, previous, data)
+def _programs(stages, members, previous, data, placement, places, finish):
+    """The programs as `programs.of_sweep` yields them, each with its number of places."""
+    placement, capacity = layout(placement or default_placement(), len(jax.tree.leaves(members)[0]), places)
+    for number, program, each, outputs in programs.of_sweep(
+        stages, members, previous, data, placement, capacity, finish
+    ):
+        yield number, program, capacity, each, outputs
 
 
-def _advance(stage, each, shared):
-    member, run = each
-    data, start, stop = shared
-    return advance(stage, member, run, data, start, stop)
+def _compile_later_stages(stages, members, previous, data, placement, places, finish):
+    with contextlib.suppress(Exception):  # The sweep meets the same error where it can be seen.
+        for number, program, capacity, each, _ in _programs(stages, members, previous, data, placement, places, finish):
+            if number:
+                program.compile(capacity, each, data)
 
 
-# Programs are kept by what they compute, so that the sweeps of one stage, and one judge of many sweeps, compile once.
-@functools.lru_cache(maxsize=32)
-def _beginning(stage, placement):
-    return jax.jit(over_members(functools.partial(_begin, stage), placement))
+def _kept(stages, members, previous, data, placement, places, finish):
+    """Shapes of what is kept of each member, or None where it is the state."""
+    if finish is None:
+        return None
+    *_, (_, _, _, _, outputs) = _programs(stages, members, previous, data, placement, places, finish)
+    return outputs
 
 
-@functools.lru_cache(maxsize=32)
-def _advancing(stage, placement):
-    return jax.jit(over_members(functools.partial(_advance, stage), placement))
-
-
-@functools.lru_cache(maxsize=32)
-def _applied(function, placement):
-    return jax.jit(over_members(lambda each, shared: function(*each, *shared), placement))
-
-
-def _on_all(program, each, shared, placement, num_members, places=None, on_group=None):
-    capacity = capacity_for(places or num_members, places or num_members, placement)
-    stacked = None
-    for start in range(0, num_members, capacity):
-        group = np.arange(start, min(start + capacity, num_members))
-        order = arrange(group, capacity, len(placement.devices))
-        outputs = program(*_placed(order, each, placement), shared)
-        if stacked is None:
-            stacked = jax.tree.map(lambda leaf: np.empty((num_members, *leaf.shape[1:]), leaf.dtype), outputs)
-        _write_back(stacked, outputs, order)
-        if on_group:
-            on_group(len(group))
-    return stacked
-
-
-def _segment(stage, members, runs, running, data, placement, places, start, stop):
-    """Advances the running members of `runs`, in place."""
-    if places is None:
-        placement = narrowed(placement, running.size)
-        capacity = capacity_for(running.size, len(members.key), placement)
-    else:
-        capacity = capacity_for(places, places, placement)
-    bounds = put((jnp.int32(start), jnp.int32(stop)), placement, split=False)
-    for first in range(0, running.size, capacity):
-        order = arrange(running[first : first + capacity], capacity, len(placement.devices))
-        filled, each = _placed(order, (members, runs), placement)
-        _write_back(runs, _advancing(stage, placement)(filled, each, (data, *bounds)), order)
-
-
-def _progress(stage, epoch, runs, running, resumed=False):
-    return Progress(stage.name, epoch, stage.num_epochs, running.size, int(_holds_nan(runs.state).sum()), resumed)
-
-
-def _placed(order, each, placement):
-    each = jax.tree.map(lambda leaf: leaf[order.members], each)
-    return put(order.filled, placement, split=True), put(each, placement, split=True)
-
-
-def _write_back(target, outputs, order):
-    places = np.flatnonzero(order.filled)
-    for into, leaf in zip(jax.tree.leaves(target), jax.tree.leaves(outputs), strict=True):
-        into[order.members[places]] = np.asarray(leaf)[places]
-
-
-def _running(stage: Stage, runs: Run) -> np.ndarray:
-    going = ~_holds_nan(runs.state)
-    if stage.stopped is not None:
-        going &= ~np.asarray(jax.vmap(stage.stopped)(runs.state))
-    return np.flatnonzero(going)
-
-
-def _holds_nan(state: Any) -> np.ndarray:
-    found = False
-    for leaf in jax.tree.leaves(state):
-        if jnp.issubdtype(leaf.dtype, jnp.floating):
-            found = found | np.isnan(leaf).reshape(len(leaf), -1).any(1)
-    return np.asarray(found)
-
-
-def _saved_like(stages, members, previous, data):
-    """Shapes of what is saved while the last of `stages` runs."""
-    done = {}
-    for stage in stages:
-        runs = jax.eval_shape(
-            jax.vmap(lambda each, data, stage=stage: _begin(stage, each, data), in_axes=(0, None)),
-            (members, previous),
-            data,
-        )
-        previous = runs.state
-        if stage is not stages[-1]:
-            done[stage.name] = (runs.logs, runs.epochs_run)
-    return runs, done
-
-
-def _writable(tree):
-    return jax.tree.map(np.array, tree)
+def _progress(stages, standing, reached, resumed=False):
+    number, epoch = reached
+    stage, waiting = stages[number], standing.num_members - standing.started
+    diverged = int(standing.diverged.sum())
+    return Progress(stage.name, epoch, stage.num_epochs, standing.count, diverged, resumed, waiting, standing.share())

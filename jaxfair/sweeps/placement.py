@@ -34,33 +34,35 @@ class Order(NamedTuple):
     filled: np.ndarray
 
 
-def arrange(running: np.ndarray, capacity: int, num_devices: int) -> Order:
+def arrange(running: np.ndarray, capacity: int, num_devices: int, first: int = 0) -> Order:
     """Deals the running members out over the devices, so that no device has two more than another.
 
     Args:
       running: `[n]` int, members that still run.
       capacity: Places in all, a multiple of `num_devices`; each device has a contiguous block of them.
       num_devices: Devices.
+      first: The device that is dealt to first, counted on beyond the last: who deals twice and goes on from where the
+        first deal ended keeps the devices even.
     """
     members = np.zeros((num_devices, capacity // num_devices), np.int64)
     filled = np.zeros(members.shape, bool)
-    for device in range(num_devices):
-        mine = running[device::num_devices]
+    for turn in range(num_devices):
+        mine, device = running[turn::num_devices], (first + turn) % num_devices
         members[device, : len(mine)] = mine
         filled[device, : len(mine)] = True
     return Order(members.reshape(-1), filled.reshape(-1))
 
 
-def capacity_for(num_running: int, num_members: int, placement: Placement) -> int:
-    """Places for `num_running` of `num_members` members: the full number halved as often as it still suffices.
-
-    Every capacity is a program of its own, so there are only about log2(members) of them.
-    """
+def capacity_for(count: int, placement: Placement) -> int:
+    """Places of a program for `count` members: whole groups on every device."""
     group = len(placement.devices) * placement.width
-    groups = -(-num_members // group)
-    while groups > 1 and -(-groups // 2) * group >= num_running:
-        groups = -(-groups // 2)
-    return groups * group
+    return -(-count // group) * group
+
+
+def check_places(name: str, places: int | None) -> None:
+    """Refuses a number of places that takes no member."""
+    if places is not None and places < 1:
+        raise ValueError(f"{name}: {places} places take no member; give 1 or more, or None for all.")
 
 
 def narrowed(placement: Placement, num_running: int) -> Placement:
@@ -106,10 +108,15 @@ def over_members(function: Callable, placement: Placement) -> Callable[[jax.Arra
     return jax.shard_map(local, mesh=mesh, in_specs=(member, member, everywhere), out_specs=member, check_vma=False)
 
 
+def sharding(placement: Placement, *, split: bool) -> jax.NamedSharding:
+    """Over the devices of a placement: the leading axis split, or a copy on each."""
+    mesh = jax.sharding.Mesh(np.asarray(placement.devices), (AXIS,))
+    return jax.NamedSharding(mesh, jax.P(AXIS) if split else jax.P())
+
+
 def put(tree: Any, placement: Placement, *, split: bool) -> Any:
     """Puts a pytree on the devices: its leading axis split over them, or a copy on each."""
-    mesh = jax.sharding.Mesh(np.asarray(placement.devices), (AXIS,))
-    return jax.device_put(tree, jax.NamedSharding(mesh, jax.P(AXIS) if split else jax.P()))
+    return jax.device_put(tree, sharding(placement, split=split))
 
 
 def default_placement(devices: Sequence[jax.Device] | None = None, width: int | None = None) -> Placement:

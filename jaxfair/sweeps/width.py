@@ -1,5 +1,6 @@
 """How many members should advance together on a device: measured once per program and device, then remembered."""
 
+import functools
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import numpy as np
 
 from jaxfair.sweeps.engine import sweep
 from jaxfair.sweeps.placement import Placement, default_placement
-from jaxfair.training import Member, Stage
+from jaxfair.training import Member, Stage, begin
 
 
 def tune_width(
@@ -56,7 +57,7 @@ def tune_width(
     share = -(-num_members // len(devices))
     widths = widths or sorted({width for width in (4**power for power in range(8)) if width < share} | {share})
     known = _read(remember)
-    program = _program(stage, members, data, devices)
+    program = _program(stage, members, data, previous, devices)
     if known.get(program) in widths:
         return Placement(devices, known[program])
 
@@ -94,8 +95,16 @@ def tune_width(
     return Placement(devices, best_width)
 
 
-def _program(stage, members, data, devices) -> str:
-    shapes = [(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((members, data))]
+def _program(stage, members, data, previous, devices) -> str:
+    """What a width is remembered for. Networks of one stage's name differ in the shapes of the stage's state."""
+    member, before = jax.eval_shape(lambda tree: jax.tree.map(lambda leaf: leaf[0], tree), (members, previous))
+    state = jax.eval_shape(functools.partial(begin, stage), member, before, data).state
+    shapes = [
+        (jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(
+            (members, jax.eval_shape(lambda data: data, data), before, state)
+        )
+    ]
     described = [stage.name, len(devices), devices[0].device_kind, jax.__version__, shapes]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 

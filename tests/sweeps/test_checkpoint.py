@@ -26,11 +26,16 @@ def arrays(epoch):
     return {"weights": np.full((2, 3), epoch, np.float32), "logs": {"loss": np.arange(epoch, dtype=np.float32)}}
 
 
+def at(epoch):
+    """Two members in the first stage; how many were started stands for the epoch here."""
+    return Position(epoch, [[0, 1], []])
+
+
 def saved(folder, epochs=(1, 2, 3)):
     """A folder with a checkpoint after each of `epochs`."""
     checkpoints = Checkpoints(folder, "mine")
     for epoch in epochs:
-        checkpoints.save(Position(0, epoch), arrays(epoch))
+        checkpoints.save(at(epoch), arrays(epoch))
     checkpoints.close()
     return folder
 
@@ -39,14 +44,14 @@ def read(folder):
     """Position and arrays, as a fresh process reads them."""
     checkpoints = Checkpoints(folder, "mine")
     position = checkpoints.position()
-    restored = checkpoints.restore(arrays(position.epoch))
+    restored = checkpoints.restore(arrays(position.started))
     checkpoints.close()
     return position, restored
 
 
 def assert_stands_at(folder, epoch):
     position, restored = read(folder)
-    assert position == Position(0, epoch)
+    assert position == at(epoch)
     jax.tree.map(np.testing.assert_array_equal, restored, arrays(epoch))
 
 
@@ -74,7 +79,10 @@ def test_an_empty_folder_has_no_position(tmp_path):
 
 
 def test_a_checkpoint_of_another_sweep_is_refused(folder):
-    sentence = r"sweep: holds a sweep with other stages, members, data or width; use another folder, or delete this one"
+    sentence = (
+        "sweep: holds a sweep with other stages, members, data or width, another `finish` or an earlier version; "
+        "use another folder, or delete this one to start again"
+    )
     with pytest.raises(sweeps.CheckpointError, match=sentence):
         Checkpoints(folder, "another").position()
     assert_stands_at(folder, 3)
@@ -92,6 +100,8 @@ def test_the_fingerprint_tells_sweeps_apart():
         "data": fingerprint(stages, members(), DATA | {"y": -DATA["y"]}, 1),
         "width": fingerprint(stages, members(), DATA, 2),
         "previous": fingerprint(stages, members(), (DATA, {"weights": np.zeros(3)}), 1),
+        "kept": fingerprint(stages, members(), DATA, 1, {"best": np.zeros((2, 3))}),
+        "kept shape": fingerprint(stages, members(), DATA, 1, {"best": np.zeros((2, 4))}),
     }
     assert others.pop("the same") == fingerprint(stages, members(), DATA, 1)
     assert len({fingerprint(stages, members(), DATA, 1), *others.values()}) == 1 + len(others)
@@ -153,7 +163,7 @@ def test_a_full_disk_leaves_the_checkpoints_before_it(tmp_path, monkeypatch, not
         disk.fill()
         sentence = r"sweep: checkpoint 4 could not be written \(.*\)\. Checkpoints before it are complete: free some"
         with pytest.raises(sweeps.CheckpointError, match=sentence) as caught:
-            checkpoints.save(Position(0, 4), arrays(4))
+            checkpoints.save(at(4), arrays(4))
         assert "\n" not in str(caught.value)
         if noticed == "before":
             assert "the disk is full: it needs up to 1.0 MB and 0.0 MB are free" in str(caught.value)

@@ -70,12 +70,10 @@ def test_stopped_members_leave_and_the_others_go_on():
     assert running == sorted(running, reverse=True)
 
 
-def test_capacity_shrinks_in_few_steps():
+def test_a_program_has_whole_groups_and_narrows_in_few_steps():
     devices = tuple(jax.devices())
-    chosen = sweeps.Placement(devices, 1)
-    capacities = [placement.capacity_for(running, 40, chosen) for running in range(40, 0, -1)]
-    assert all(capacity >= running for running, capacity in zip(range(40, 0, -1), capacities, strict=True))
-    assert len(set(capacities)) <= 6
+    assert [placement.capacity_for(count, sweeps.Placement(devices, 1)) for count in (1, 2, 3, 40)] == [2, 2, 4, 40]
+    assert [placement.capacity_for(count, sweeps.Placement(devices, 3)) for count in (1, 6, 7)] == [6, 6, 12]
     wide = sweeps.Placement(devices, 20)
     widths = [placement.narrowed(wide, running).width for running in range(40, 0, -1)]
     assert all(2 * width >= running for running, width in zip(range(40, 0, -1), widths, strict=True))
@@ -87,6 +85,10 @@ def test_members_are_dealt_evenly():
     order = placement.arrange(np.arange(5), 8, 2)
     assert order.members[order.filled].tolist() == [0, 2, 4, 1, 3]
     assert order.filled.tolist() == [True] * 3 + [False] + [True] * 2 + [False] * 2
+    # The second deal begins where the first has ended: both devices have four.
+    again = placement.arrange(np.arange(3), 8, 2, first=5)
+    assert again.members[again.filled].tolist() == [1, 0, 2]
+    assert again.filled.tolist() == [True] + [False] * 3 + [True] * 2 + [False] * 2
 
 
 @pytest.mark.parametrize("width", [pytest.param(1, marks=pytest.mark.slow), 3])
