@@ -38,14 +38,14 @@ def run(launched: Launched) -> None:
     base = sweep("baseline", stages, base_grid)
     parts.once("baseline", lambda: study.judge(launched, base, "baseline"))
     names = ["cohort", "baseline"]
-    for adversary in aml_grids.adversaries(config):
-        grid, start = aml_grids.adversarial(config, base_grid, adversary)
+    if config.arms:
+        grid, start = aml_grids.adversarial(config, base_grid)
         kept = {name: base.result.state[name] for name in ("variables", "scale")}
-        previous = jax.tree.map(lambda leaf, start=start: leaf[start], kept)
-        stage = aml.adversarial(setting, config.adversarial_epochs, adversary=adversary)
-        done = sweep(adversary, [stage], grid, previous)
-        parts.once(adversary, functools.partial(study.judge, launched, done, "adversarial"))
-        names.append(adversary)
+        previous = jax.tree.map(lambda leaf: leaf[start], kept)
+        stage = aml.adversarial(setting, config.adversarial_epochs, adversary=None)
+        done = sweep("adversarial", [stage], grid, previous)
+        parts.once("adversarial", lambda: study.judge(launched, done, "adversarial"))
+        names.append("adversarial")
     if config.joint.alphas:
         setting = _setting(config, train, evaluate, config.joint.batch_size, dropout=config.joint.dropout)
         stage = aml.joint(setting, config.joint.epochs, ramp_epochs=config.joint.ramp_epochs)
