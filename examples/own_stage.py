@@ -48,7 +48,7 @@ def fit(num_epochs: int = 60, batch_size: int = 32, num_batches: int = 10, patie
 
 
 if __name__ == "__main__":
-    data, third = simulate(), np.arange(900) % 3  # One third trains, one says when to stop, one is only judged.
+    data, third = simulate(), np.arange(900) % 3  # One third trains, one says when to stop, one is only evaluated.
     grid = sweeps.product(alpha=[0, 0.3, 3], learning_rate=[0.1, 0.3], seed=range(5))
     members = sweeps.make_members(grid, train=third == 0, validate=third == 1, evaluate=third == 2)
     result = sweeps.sweep([fit()], members, data, directory=sys.argv[1] if sys.argv[1:] else None)

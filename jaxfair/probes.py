@@ -87,8 +87,8 @@ def ridge_probe(
         coefficients = (shrunk * (left.T @ triangle[:, -1])) @ right
         return coefficients @ (features - feature_means).T + target_mean
 
-    errors = _held_out(fit, lambda outputs: (outputs - targets) ** 2, fold, num_folds, train)
-    return mean + scale * _best(fit(train), errors)
+    outputs, errors = _cross_validated(fit, lambda outputs: (outputs - targets) ** 2, fold, num_folds, train)
+    return mean + scale * _best(outputs, errors)
 
 
 @jax.default_matmul_precision("highest")
@@ -153,8 +153,8 @@ def logistic_probe(
         _, path = jax.lax.scan(solve, jnp.zeros(design.shape[1], design.dtype), penalties)
         return path @ design.T
 
-    errors = _held_out(fit, log_loss, fold, num_folds, train)
-    return jax.nn.sigmoid(_best(fit(train), errors))
+    outputs, errors = _cross_validated(fit, log_loss, fold, num_folds, train)
+    return jax.nn.sigmoid(_best(outputs, errors))
 
 
 def mlp_probe(
@@ -284,15 +284,23 @@ def _standardized(values, train):
     return (values - mean) / scale, mean, scale
 
 
-def _held_out(fit, error, fold, num_folds, train):
-    """Sum of `error` over `train`, each fold predicted by the others, `[penalty]`; NaN if one holds all of it."""
+def _cross_validated(fit, error, fold, num_folds, train):
+    """What `fit` gives of all of `train`, and the sum of `error` over it with each fold predicted by the others.
 
-    def one(number):
-        held_out, use = train & (fold == number), train & (fold != number)
-        errors = jnp.sum(jnp.where(held_out, error(fit(use)), 0), axis=-1)
-        return jnp.where(jnp.any(use), errors, jnp.nan)
+    Errors are `[penalty]`, NaN if one fold holds all of `train`.
+    """
 
-    return jnp.sum(jax.lax.map(one, jnp.arange(num_folds)), axis=0)
+    def turn(number, carry):
+        held_out = train & (fold == number) & (number < num_folds)
+        use = train & ~held_out
+        outputs = fit(use)
+        errors = jnp.sum(jnp.where(held_out, error(outputs), 0), axis=-1)
+        return outputs, carry[1] + jnp.where(jnp.any(use), errors, jnp.nan)
+
+    like = jax.eval_shape(fit, train)
+    start = (jnp.zeros(like.shape, like.dtype), jnp.zeros(like.shape[0], like.dtype))
+    # The last turn holds no example out: `fit`, the larger part of a probe's program, is compiled once in one loop.
+    return jax.lax.fori_loop(0, num_folds + 1, turn, start)
 
 
 def _best(outputs, errors):

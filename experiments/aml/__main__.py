@@ -18,8 +18,8 @@ def parts(config: Any) -> list[Part]:
         Part("cohort", (), lambda run, inputs: Output(data.cohort_tables(run.data.cohort))),
         Part("baseline", (), trained.baseline),
     ]
-    for adversary in arms.adversaries(config):
-        listed.append(Part(adversary, ("baseline",), functools.partial(trained.adversarial, adversary=adversary)))
+    if config.arms:
+        listed.append(Part("adversarial", ("baseline",), trained.adversarial))
     if config.joint.alphas:
         listed.append(Part("joint", (), trained.joint))
     for fold in range(data.num_folds(config)):

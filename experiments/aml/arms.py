@@ -5,14 +5,14 @@ from typing import Any
 from experiments.aml.data import num_folds
 from jaxfair import sweeps
 
-# The arms of the third stage: an adversary, which is a program, and the hyperparameters that differ from the paper's
-# (a word is the configuration's field). All arms of an adversary are members of one sweep.
+# The arms of the third stage: the hyperparameters that differ from the paper's NCOV (a word is the configuration's
+# field). All arms are members of one sweep.
 ARMS = {
-    "no_adversary": ("ncov", {"alpha": 0.0}),
-    "reversed_mse": ("reversed_mse", {}),
-    "ncov": ("ncov", {}),
-    "ncov_trained_adversary": ("ncov", {"adversary_learning_rate": "age_learning_rate"}),
-    "ncov_healthy": ("ncov", {"healthy_only": 1.0}),
+    "no_adversary": {"alpha": 0.0},
+    "reversed_mse": {"reversed_mse": 1.0},
+    "ncov": {},
+    "ncov_trained_adversary": {"adversary_learning_rate": "age_learning_rate"},
+    "ncov_healthy": {"healthy_only": 1.0},
 }
 
 
@@ -31,24 +31,17 @@ def baseline(config: Any) -> sweeps.Grid:
     return sweeps.product(seed=range(config.seeds), fold=range(num_folds(config)), method=["baseline"], **rates)
 
 
-def adversaries(config: Any) -> list[str]:
-    """The adversaries that the configuration's arms need, in their order."""
-    return list(dict.fromkeys(ARMS[arm][0] for arm in config.arms))
-
-
-def adversarial(config: Any, base: sweeps.Grid, adversary: str) -> tuple[sweeps.Grid, list[int]]:
-    """Stage 3: the arms of an adversary, and the row of `base` from whose end each member starts."""
+def adversarial(config: Any, base: sweeps.Grid) -> tuple[sweeps.Grid, list[int]]:
+    """Stage 3: the configuration's arms, and the row of `base` from whose end each member starts."""
     grid, start = [], []
     for arm in config.arms:
-        against, changed = ARMS[arm]
-        if against != adversary:
-            continue
-        changed = {name: config[value] if isinstance(value, str) else value for name, value in changed.items()}
+        changed = {name: config[value] if isinstance(value, str) else value for name, value in ARMS[arm].items()}
         rates = {"adversarial_learning_rate": config.adversarial_learning_rate, "adversary_learning_rate": 0.0}
+        rates |= {"healthy_only": 0.0, "reversed_mse": 0.0}
         for number, row in enumerate(base):
             for alpha in [changed["alpha"]] if "alpha" in changed else config.alphas:
                 who = {"seed": row["seed"], "fold": row["fold"], "method": arm}
-                grid.append(who | rates | {"alpha": alpha, "healthy_only": 0.0} | changed)
+                grid.append(who | rates | {"alpha": alpha} | changed)
                 start.append(number)
     return grid, start
 

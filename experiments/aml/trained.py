@@ -49,14 +49,14 @@ def baseline(run: Context, inputs: Mapping[str, Stored]) -> Output:
     return Output(evaluate(run, setting(run), swept, "baseline"), arrays)
 
 
-def adversarial(run: Context, inputs: Mapping[str, Stored], adversary: str) -> Output:
-    """Stage 3 of all arms of an adversary, each from the end of its baseline."""
-    grid, start = arms.adversarial(run.config, arms.baseline(run.config), adversary)
+def adversarial(run: Context, inputs: Mapping[str, Stored]) -> Output:
+    """Stage 3 of all arms, each member from the end of its baseline."""
+    grid, start = arms.adversarial(run.config, arms.baseline(run.config))
     arrays = inputs["baseline"].arrays
     ends = {"variables": arrays["variables"], "scale": Scale(**arrays["scale"])}
     previous = jax.tree.map(lambda leaf: leaf[np.asarray(start)], ends)
-    stage = aml.adversarial(setting(run), run.config.adversarial_epochs, adversary=adversary)
-    return Output(evaluate(run, setting(run), _sweep(run, adversary, [stage], grid, previous), "adversarial"))
+    stage = aml.adversarial(setting(run), run.config.adversarial_epochs, adversary=None)
+    return Output(evaluate(run, setting(run), _sweep(run, "adversarial", [stage], grid, previous), "adversarial"))
 
 
 def joint(run: Context, inputs: Mapping[str, Stored]) -> Output:

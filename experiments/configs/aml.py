@@ -8,7 +8,7 @@ ptbxl          PTB-XL, the paper's settings                             5 seeds 
 ptbxl_40       the same                                                40 seeds
 ptbxl_adam     Adam, age standardised                                   5 seeds
 folds          10-fold cross-validation by strat_fold                   1 seed x 10 folds
-pareto         alpha from 0 to 1 by decades, a program per loss         3 seeds x 6 alphas
+pareto         alpha from 0 to 1 by decades                             3 seeds x 6 alphas
 
 All but the first need --config.data_dir=DIR, PTB-XL's own folder or one that holds it as `ptb-xl`. Expected: baseline
 AUC 0.94, age head correlation 0.63; docs/results/aml.md has the full table.

@@ -19,8 +19,8 @@ from jaxfair.methods.aml_model import (
     Setting,
     age_loss,
     age_pair,
+    apply_heads,
     disease_loss,
-    judge,
     predict,
     represent_batch,
     scale_of,
@@ -81,7 +81,7 @@ def age_head(setting: Setting, num_epochs: int = 200) -> Stage:
     )
 
 
-def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str = "ncov") -> Stage:
+def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str | None = "ncov") -> Stage:
     """Stage 3 (Eq. 3): the backbone against the age head, through gradient reversal.
 
     The backbone descends on cross-entropy - alpha * adversarial loss; the disease head is frozen. Descending on
@@ -89,25 +89,37 @@ def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str = "nc
     no minimum, so that arm may run away. Batch statistics of the backbone follow its training batches, as they must
     when its weights move.
 
-    Hyperparameters, so that one program trains all variants of an adversary:
+    Hyperparameters, so that one program trains all arms:
       adversarial_learning_rate: The backbone's (not published: stage 1's).
       alpha: The paper's 0.001; 0 is the control with the same extra epochs, which has no adversary at all.
       adversary_learning_rate: With which the age head follows the backbone by its own mean squared error. The paper
         freezes it: 0.
       healthy_only: 1 lets the adversarial loss count the healthy of the batch only, so that it does not fight the
-        dependence between infarction and age; 0 everyone, as in the paper.
+        dependence between infarction and age; 0 all examples, as in the paper.
+      reversed_mse: Only where `adversary` is None. 1 takes `reversed_mse`, 0 `ncov`.
 
     Args:
       setting: As in stages 1 and 2.
       num_epochs: The paper's 100.
-      adversary: `reversed_mse` or `ncov` (Section 2.5).
+      adversary: `reversed_mse` or `ncov` (Section 2.5). None leaves it to each member's hyperparameters, so that a
+        sweep over both compiles once; the numbers are the same up to rounding.
 
     Raises:
       ValueError: The adversary is none of these.
     """
-    if adversary not in ADVERSARIES:
+    if adversary is not None and adversary not in ADVERSARIES:
         raise ValueError(f"adversary must be one of {ADVERSARIES}, not {adversary!r}.")
-    against = losses.negative_squared_covariance if adversary == "ncov" else squared_error
+
+    def against(member, predicted, age, mask):
+        if adversary == "reversed_mse":
+            return squared_error(predicted, age, mask)
+        if adversary == "ncov":
+            return losses.negative_squared_covariance(predicted, age, mask)
+        # A loss that counts no example is 0, and so is its gradient, even where the other one has run away.
+        takes_mse = member.hyperparameters["reversed_mse"] > 0
+        error = squared_error(predicted, age, mask & takes_mse)
+        return error + losses.negative_squared_covariance(predicted, age, mask & ~takes_mse)
+
     rates = {"backbone": "adversarial_learning_rate", "age_head": "adversary_learning_rate"}
 
     def optimizer(member):
@@ -122,8 +134,8 @@ def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str = "nc
         head = jax.lax.stop_gradient(variables)
         reversed_ = gradient_reversal.reverse_gradient(representation, member.hyperparameters["alpha"])
         predicted, age = age_pair(setting, head, reversed_, state["scale"], data, batch)
-        value += against(predicted, age, batch.mask & counted)
-        # A frozen head learns from nobody: its own error is 0, and so is its gradient, whatever it says.
+        value += against(member, predicted, age, batch.mask & counted)
+        # A frozen head learns from no example: its own error is 0, and so is its gradient, whatever it predicts.
         learns = batch._replace(mask=batch.mask & (member.hyperparameters["adversary_learning_rate"] > 0))
         own = age_loss(setting, variables, jax.lax.stop_gradient(representation), state["scale"], data, learns)
         return value + own, statistics
@@ -205,12 +217,12 @@ def _descent(setting: Setting, name: str, num_epochs: int, **arguments: Any) -> 
             representation = setting.network.apply(
                 state["variables"], data["inputs"][indices], train=False, method="represent"
             )
-        said = judge(setting, state["variables"], representation, state["scale"])
+        outputs = apply_heads(setting, state["variables"], representation, state["scale"])
         infarction, age = data["infarction"][indices], data["age"][indices]
         return {
-            "evaluate/accuracy": accuracy(said.infarction, infarction, mask),
-            "evaluate/roc_auc": roc_auc(said.infarction, infarction, mask),
-            "evaluate/age_pearson": pearson(said.age, age, mask),
+            "evaluate/accuracy": accuracy(outputs.infarction, infarction, mask),
+            "evaluate/roc_auc": roc_auc(outputs.infarction, infarction, mask),
+            "evaluate/age_pearson": pearson(outputs.age, age, mask),
         }
 
     return descent(

@@ -1,5 +1,6 @@
 """What is measured of a model of the age study: how well it detects infarction, and how much age is in it."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -40,7 +41,7 @@ class Subjects(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A model judged on its evaluation mask.
+    """A model evaluated on its evaluation mask.
 
     Attributes:
       metrics: By name, scalars.
@@ -60,7 +61,7 @@ def detection(score: jax.Array, infarction: jax.Array, age: jax.Array, mask: jax
       score: `[example]`, probability of infarction.
       infarction: `[example]`, 0 or 1.
       age: `[example]`, years.
-      mask: `[example]` boolean, the examples to judge on.
+      mask: `[example]` boolean, the examples to evaluate on.
     """
     values = {name: getattr(metrics, name)(score, infarction, mask) for name in DETECTION}
     healthy = mask & (infarction == 0)
@@ -149,42 +150,50 @@ def evaluate(
     where = jnp.stack([healthy if name.endswith("_healthy") else mask for name in names])
 
     values = detection(score, infarction, age, mask) | age_prediction(predicted, age, mask)
-    for metric in ("r2", "pearson"):
-        each = getattr(metrics, metric)(read, age, where)
-        values |= {_probe_metric(name, metric): each[number] for number, name in enumerate(names)}
-
-    def interval(metric, predictions, targets, mask):
-        return metrics.bootstrap_interval(
-            metric,
-            predictions,
-            targets,
-            subjects.code[indices],
-            key=key,
-            mask=mask,
-            num_resamples=num_resamples,
-            num_subjects=subjects.count,
-        )
-
-    # Rows of one call share their draws and one compiled bootstrap.
-    correlations = interval(
-        metrics.pearson, jnp.stack([score, predicted]), jnp.stack([age, age]), jnp.stack([healthy, mask])
-    )
-    probed = interval(metrics.r2, read, jnp.broadcast_to(age, read.shape), where)
-    intervals = {
-        "accuracy": interval(metrics.accuracy, score, infarction, mask),
-        "roc_auc": interval(metrics.roc_auc, score, infarction, mask),
-        "score_age_pearson_healthy": _row(correlations, 0),
-        "age_pearson": _row(correlations, 1),
+    correlations = metrics.pearson(read, age, where)
+    values |= {_probe_metric(name, "pearson"): correlations[number] for number, name in enumerate(names)}
+    rows = {
+        "score_age_pearson_healthy": (metrics.pearson, score, age, healthy),
+        "age_pearson": (metrics.pearson, predicted, age, mask),
+        "accuracy": (metrics.accuracy, score, infarction, mask),
+        "roc_auc": (metrics.roc_auc, score, infarction, mask),
     }
-    intervals |= {_probe_metric(name, "r2"): _row(probed, number) for number, name in enumerate(names)}
+    for number, name in enumerate(names):
+        rows[_probe_metric(name, "r2")] = (metrics.r2, read[number], age, where[number])
+    kinds, outputs, targets, masks = zip(*rows.values(), strict=True)
+    # One bootstrap of all rows: they share their draws, and its program is compiled once.
+    intervals = metrics.bootstrap_interval(
+        _row_by_row(kinds),
+        jnp.stack(outputs),
+        jnp.stack(targets),
+        subjects.code[indices],
+        key=key,
+        mask=jnp.stack(masks),
+        num_resamples=num_resamples,
+        num_subjects=subjects.count,
+    )
+    intervals = {name: jax.tree.map(lambda leaf, row=row: leaf[row], intervals) for row, name in enumerate(rows)}
+    values |= {name: interval.estimate for name, interval in intervals.items() if name not in values}
     return Evaluation(values, intervals, predictions)
+
+
+@functools.cache  # The bootstrap's program is kept by the metric's identity.
+def _row_by_row(kinds):
+    """The metric of `[row, example]` that is `kinds[row]` of each row; rows of one kind are computed together."""
+
+    def metric(predictions, targets, mask, weights=None):
+        values = [None] * len(kinds)
+        for kind in dict.fromkeys(kinds):
+            rows = np.flatnonzero([each is kind for each in kinds])
+            chosen = [array if array is None else array[rows] for array in (predictions, targets, mask, weights)]
+            for row, value in zip(rows, kind(*chosen), strict=True):
+                values[row] = value
+        return jnp.stack(values)
+
+    return metric
 
 
 def _probe_metric(name: str, metric: str) -> str:
     """`ridge_healthy`, `r2` -> `probe_ridge_r2_healthy`."""
     probe, *group = name.split("_")
     return "_".join(["probe", probe, metric, *group])
-
-
-def _row(intervals: metrics.Interval, number: int) -> metrics.Interval:
-    return jax.tree.map(lambda leaf: leaf[number], intervals)

@@ -34,7 +34,7 @@ class Setting:
 
 
 class Predictions(NamedTuple):
-    """What a model says of every example.
+    """What a model predicts of every example.
 
     Attributes:
       infarction: `[example]`, the probability of infarction.
@@ -89,15 +89,15 @@ def predict(setting: Setting, variables: Any, data: Any, train: jax.Array, *, ch
 
     representation = jax.lax.map(represent, starts)
     representation = representation.reshape(-1, representation.shape[-1])[:size]
-    return judge(setting, variables, representation, scale_of(setting, data, train))
+    return apply_heads(setting, variables, representation, scale_of(setting, data, train))
 
 
-def judge(setting: Setting, variables: Mapping, representation: jax.Array, scale: Scale) -> Predictions:
-    """What both heads say of a representation."""
+def apply_heads(setting: Setting, variables: Mapping, representation: jax.Array, scale: Scale) -> Predictions:
+    """What both heads predict from a representation."""
     logits = setting.network.apply(variables, representation, method="disease")
     age = setting.network.apply(variables, representation, method="age") * scale.age_unit + scale.age_mean
     # XLA:CPU (jaxlib 0.10.2) fuses a ReLU behind a large product such that NaN becomes 0: the head of a diverged model
-    # would then say 0.5 of everyone.
+    # would then predict 0.5 of every example.
     lost = jnp.isnan(representation).any(-1)
     return Predictions(jnp.where(lost, jnp.nan, jax.nn.softmax(logits)[..., 1]), age, representation)
 

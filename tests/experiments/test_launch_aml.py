@@ -134,7 +134,7 @@ def test_killed_twice_and_out_of_disk_a_run_ends_as_an_undisturbed_one(default_r
         assert "ree some space and start the same command again" in full.stderr.replace("\n", " ")
         assert "Traceback (most" not in full.stderr, full.stderr
         disk.free()
-        assert launching.kill_when(folder, lambda: any(workdir.glob("checkpoints/ncov/1")), *arguments) == -9
+        assert launching.kill_when(folder, lambda: any(workdir.glob("checkpoints/adversarial/1")), *arguments) == -9
         done = launching.start(folder, *arguments)
         assert done.returncode == 0, done.stderr
         for name, table in launching.read(default_run).items():

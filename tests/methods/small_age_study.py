@@ -25,11 +25,14 @@ STAGES = {
     "age_head": aml.age_head,
     "reversed_mse": functools.partial(aml.adversarial, adversary="reversed_mse"),
     "ncov": functools.partial(aml.adversarial, adversary="ncov"),
+    "either": functools.partial(aml.adversarial, adversary=None),
     "joint": functools.partial(aml.joint, ramp_epochs=3),
 }
 
 # Arms of a stage: the stage and the hyperparameters that make the arm.
 ARMS = {
+    "either_mse": ("either", {"reversed_mse": 1.0}),
+    "either_ncov": ("either", {"reversed_mse": 0.0}),
     "ncov_trained": ("ncov", {"adversary_learning_rate": 1e-4}),
     "ncov_healthy": ("ncov", {"healthy_only": 1.0}),
 }

@@ -8,7 +8,7 @@ import small_age_study as study
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from jaxfair.methods import aml
-from jaxfair.methods.aml_model import judge
+from jaxfair.methods.aml_model import apply_heads
 
 INDEX = np.flatnonzero(study.TRAIN)
 
@@ -148,7 +148,7 @@ def test_stage_3_is_equation_3(data, age_head, arm):
         assert study.equal(after["params"]["age_head"], params["age_head"])
 
 
-@pytest.mark.parametrize("arm", ["reversed_mse", "ncov", "ncov_healthy"])
+@pytest.mark.parametrize("arm", ["reversed_mse", "ncov", "ncov_healthy", "either_mse", "either_ncov"])
 def test_alpha_0_is_no_adversary_even_beside_one_that_has_run_away(data, age_head, arm):
     member = study.member(alpha=0.0)
     params = dict(age_head["variables"]["params"])
@@ -160,6 +160,31 @@ def test_alpha_0_is_no_adversary_even_beside_one_that_has_run_away(data, age_hea
         after = study.run(arm, member, previous, data).state["variables"]["params"]
         for group in ("backbone", "disease_head"):
             assert_close(after[group], control[group])
+
+
+@pytest.mark.parametrize(("one", "either"), [("reversed_mse", "either_mse"), ("ncov", "either_ncov")])
+@pytest.mark.parametrize("changed", [{}, {"healthy_only": 1.0}, {"adversary_learning_rate": 1e-4}])
+def test_one_program_for_both_adversaries_trains_as_the_program_of_each(data, age_head, one, either, changed):
+    alone = study.run(one, study.member(alpha=1e-2, **changed), age_head, data)
+    together = study.run(either, study.member(alpha=1e-2, **changed), age_head, data)
+    assert_close(together.state["variables"], alone.state["variables"])
+    np.testing.assert_allclose(together.logs["train/loss"], alone.logs["train/loss"], rtol=1e-5)
+    control = study.run(one, study.member(alpha=0.0, **changed), age_head, data)
+    assert distance(control.state["variables"]["params"], alone.state["variables"]["params"]) > 1e-3
+
+
+def test_the_adversary_that_is_not_chosen_may_overflow(data, age_head):
+    """Ages of 1e15 years: NCOV, a product of four of them, is infinite, and the squared error is not."""
+    params = dict(age_head["variables"]["params"])
+    params["age_head"] = jax.tree.map(lambda leaf: 1e15 * leaf, params["age_head"])
+    far = age_head | {"variables": age_head["variables"] | {"params": params}}
+    years = data | {"age": (1e12 * data["age"]).astype(np.float32)}
+    member = study.member(alpha=1e-30)
+    assert not np.isfinite(study.run("either_ncov", member, far, years).logs["train/loss"]).all()
+    chosen = study.run("either_mse", member, far, years)
+    assert np.isfinite(chosen.logs["train/loss"]).all()
+    alone = study.run("reversed_mse", member, far, years)
+    assert_close(chosen.state["variables"], alone.state["variables"])
 
 
 def test_an_unknown_adversary_is_refused():
@@ -216,7 +241,7 @@ def test_standardised_ages_are_a_unit_and_nothing_else(data, baseline):
         state = study.run("age_head", member, first, each, num_epochs=300, standardize_age=True).state
         head = state["variables"]["params"]["age_head"]["Dense_0"]
         units = state["features"] @ head["kernel"][:, 0] + head["bias"]
-        said[name] = judge(study.setting(), state["variables"], state["features"], state["scale"]).age
+        said[name] = apply_heads(study.setting(), state["variables"], state["features"], state["scale"]).age
         age = each["age"][INDEX]
         np.testing.assert_allclose(said[name], units * age.std() + age.mean(), rtol=1e-4)
         # It has learned something: the mean, and more than that.

@@ -92,7 +92,7 @@ def crafting():
 
 @functools.cache
 def judging(setting):
-    return jax.jit(functools.partial(shapley_evaluation.judge, setting))
+    return jax.jit(functools.partial(shapley_evaluation.evaluate, setting))
 
 
 def made(variables):
@@ -167,7 +167,7 @@ def test_many_models_side_by_side_or_spread_over_devices_are_judged_as_one_by_on
     each = stack(models), stack(fulls), *(stack([made(one) for one in those]) for those in (fulls, surrogates))
     each += (jax.vmap(jax.random.key)(np.arange(3)),)
     shared = TEST, ATTACKED, EPSILON
-    judge = functools.partial(shapley_evaluation.judge, LINEAR)
+    judge = functools.partial(shapley_evaluation.evaluate, LINEAR)
     beside = jax.jit(jax.vmap(judge, (0,) * 5 + (None,) * 3))(*each, *shared)
     spread = sweeps.over_all(judge, each, shared, places=4)
     for said in (beside, spread):
