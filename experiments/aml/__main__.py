@@ -43,6 +43,7 @@ STUDY = Study(
     title=report.TITLE,
     lead=report.LEAD,
     summary=report.summary,
+    prepare=trained.prepare,
 )
 
 if __name__ == "__main__":

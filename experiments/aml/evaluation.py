@@ -15,6 +15,7 @@ from experiments.run.sweeping import Swept, over_members
 from jaxfair import metrics, sweeps
 from jaxfair.methods import aml_evaluation
 from jaxfair.methods.aml_model import Setting
+from jaxfair.training import Member
 
 
 def evaluate(run: Context, setting: Setting, swept: Swept, stage: str) -> dict[str, pd.DataFrame]:
@@ -73,19 +74,25 @@ def _evaluator(setting, num_subjects, num_probe_folds, num_resamples, mlp_steps)
     return one
 
 
-def _evaluate(run, setting, swept, stage) -> aml_evaluation.Evaluation:
+def prepare_evaluation(run: Context, setting: Setting, members: Member, variables: Any, placement: Any) -> None:
+    """Compiles the program that evaluates members; of `variables` only the shapes count."""
+    function, each, shared = _evaluated(run, setting, members, variables)
+    places = len(placement.devices) * placement.width
+    sweeps.prepare_over_all(function, each, shared, placement, places=places)
+
+
+def _evaluated(run, setting, members, variables):
     config, subjects = run.config, run.data.subjects
     evaluator = _evaluator(
         setting, subjects.count, subjects.num_folds, config.bootstrap_resamples, config.mlp_probe_steps
     )
-    return over_members(
-        run,
-        f"{stage}: probes",
-        evaluator,
-        (swept.members._replace(hyperparameters={}), swept.result.state["variables"]),
-        (run.data.arrays, subjects.code, subjects.fold),
-        swept.placement,
-    )
+    each = members._replace(hyperparameters={}), variables
+    return evaluator, each, (run.data.arrays, subjects.code, subjects.fold)
+
+
+def _evaluate(run, setting, swept, stage) -> aml_evaluation.Evaluation:
+    evaluated = _evaluated(run, setting, swept.members, swept.result.state["variables"])
+    return over_members(run, f"{stage}: probes", *evaluated, swept.placement)
 
 
 def _boosting(run, swept, stage, representation):

@@ -1,18 +1,19 @@
 """The age study's parts that train: a sweep each, and the tables of its members."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from experiments.aml import arms
-from experiments.aml.evaluation import evaluate
+from experiments.aml.evaluation import evaluate, prepare_evaluation
 from experiments.run.context import Context
 from experiments.run.parts import Stored
 from experiments.run.study import Output
-from experiments.run.sweeping import sweep
-from jaxfair import training
+from experiments.run.sweeping import make_members, sweep
+from jaxfair import sweeps, training
 from jaxfair.methods import aml
 from jaxfair.methods.aml_model import Scale, Setting
 from jaxfair.models.ecg_cnn import EcgCnn, EcgCnnConfig
@@ -39,10 +40,56 @@ def setting(run: Context, batch_size: int | None = None, dropout: float = 0.0) -
     )
 
 
+@functools.cache
+def _staged(setting: Setting, baseline_epochs: int, age_epochs: int) -> tuple[training.Stage, ...]:
+    # Stages are cached so that a program that was compiled ahead is found again: it is known by its functions.
+    return aml.baseline(setting, baseline_epochs), aml.age_head(setting, age_epochs)
+
+
+@functools.cache
+def _adversarial(setting: Setting, epochs: int) -> training.Stage:
+    return aml.adversarial(setting, epochs, adversary=None)
+
+
+@functools.cache
+def _joint(setting: Setting, epochs: int, ramp_epochs: int) -> training.Stage:
+    return aml.joint(setting, epochs, ramp_epochs=ramp_epochs)
+
+
+def prepare(run: Context) -> Iterator[None]:
+    """Compiles what the parts after the baseline's training need: its evaluation, the third stage, joint training."""
+    config, data = run.config, run.data
+    placement = run.placement(None)
+
+    def members(grid):
+        return make_members(grid, data.train, data.evaluate)
+
+    base = members(arms.baseline(config))
+    stage, _ = _staged(setting(run), config.baseline_epochs, config.age_epochs)
+    start = jax.eval_shape(jax.vmap(lambda member: stage.init(member, None, data.arrays, member.key)), base)
+    prepare_evaluation(run, setting(run), base, start["variables"], placement)
+    yield
+    if config.arms:
+        grid, _ = arms.adversarial(config, arms.baseline(config))
+        previous = {name: _rows(start[name], len(grid)) for name in ("variables", "scale")}
+        stage = _adversarial(setting(run), config.adversarial_epochs)
+        sweeps.prepare([stage], members(grid), data.arrays, previous=previous, placement=placement)
+        yield
+    if config.joint.alphas:
+        own = config.joint
+        stage = _joint(setting(run, own.batch_size, own.dropout), own.epochs, own.ramp_epochs)
+        sweeps.prepare([stage], members(arms.joint(config)), data.arrays, placement=placement)
+        yield
+
+
+def _rows(shapes: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), shapes)
+
+
 def baseline(run: Context, inputs: Mapping[str, Stored]) -> Output:
     """Stages 1 and 2. Its arrays are what the adversarial stages start from."""
     config = run.config
-    stages = [aml.baseline(setting(run), config.baseline_epochs), aml.age_head(setting(run), config.age_epochs)]
+    stages = list(_staged(setting(run), config.baseline_epochs, config.age_epochs))
     swept = _sweep(run, "baseline", stages, arms.baseline(config))
     state = swept.result.state
     arrays = {"variables": state["variables"], "scale": state["scale"]._asdict()} if config.arms else {}
@@ -55,14 +102,14 @@ def adversarial(run: Context, inputs: Mapping[str, Stored]) -> Output:
     arrays = inputs["baseline"].arrays
     ends = {"variables": arrays["variables"], "scale": Scale(**arrays["scale"])}
     previous = jax.tree.map(lambda leaf: leaf[np.asarray(start)], ends)
-    stage = aml.adversarial(setting(run), run.config.adversarial_epochs, adversary=None)
+    stage = _adversarial(setting(run), run.config.adversarial_epochs)
     return Output(evaluate(run, setting(run), _sweep(run, "adversarial", [stage], grid, previous), "adversarial"))
 
 
 def joint(run: Context, inputs: Mapping[str, Stored]) -> Output:
     """Joint training against HSIC, and its control."""
     own = run.config.joint
-    stage = aml.joint(setting(run, own.batch_size, own.dropout), own.epochs, ramp_epochs=own.ramp_epochs)
+    stage = _joint(setting(run, own.batch_size, own.dropout), own.epochs, own.ramp_epochs)
     return Output(evaluate(run, setting(run), _sweep(run, "joint", [stage], arms.joint(run.config)), "joint"))
 
 

@@ -76,6 +76,13 @@ class Context:
 
             yield on_segment
 
+    @property
+    def width_is_known(self) -> bool:
+        """Whether the width need not be measured: it is given, or the devices are CPUs."""
+        import jax
+
+        return _WIDTH.value is not None or jax.local_devices()[0].platform == "cpu"
+
     def placement(self, tune: Callable[[pathlib.Path], Any]) -> Any:
         """Devices and width: from the flag, else 1 on a CPU, else `tune(where to remember)`."""
         import jax

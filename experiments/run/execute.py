@@ -1,6 +1,9 @@
 """The one runner: computes what is missing of a study's parts, in order, then joins them into what a run leaves."""
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 
 from experiments.report import page
 from experiments.results import reading
@@ -17,8 +20,9 @@ from experiments.run.sweeping import discard_checkpoints
 def execute(run: Context) -> None:
     """Runs the study, or what is left of it."""
     plan, parts = _begin(run)
-    for part in plan:
-        if not parts.is_done(part.name):
+    missing = [part for part in plan if not parts.is_done(part.name)]
+    with _compiling_ahead(run, len(missing)):
+        for part in missing:
             _compute(run, parts, part)
             run.write_environment(_records(parts, plan))
     with run.clock.timed("report"):
@@ -67,6 +71,30 @@ def finish(run: Context) -> None:
 def write_page(run: Context) -> None:
     """Writes the report of a run whose tables are there."""
     page.write_report(run.workdir, run.study.sections, title=run.study.title, lead=run.study.lead)
+
+
+@contextlib.contextmanager
+def _compiling_ahead(run: Context, num_missing: int) -> Iterator[None]:
+    """Compiles in a thread what later parts need, while earlier ones train; not for one part, which comes at once."""
+    if run.study.prepare is None or num_missing < 2 or not run.width_is_known:
+        yield
+        return
+    _ = run.data  # Loaded here, so that the thread need not.
+    steps, ended = run.study.prepare(run), threading.Event()
+
+    def compile_all():
+        with contextlib.suppress(Exception):  # The part meets the same error where it can be seen.
+            for _ in steps:
+                if ended.is_set():
+                    return
+
+    thread = threading.Thread(target=compile_all)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _begin(run: Context) -> tuple[list[Part], Parts]:

@@ -1,7 +1,7 @@
 """What a study is: a list of named parts, known from the configuration alone, and the data they compute on."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -51,6 +51,8 @@ class Study:
       title: The page's heading.
       lead: One sentence under the heading.
       summary: `results.reading.Run -> text`, printed at the end; how many members ended how if None.
+      prepare: `run -> iterator`, each step of which compiles a program that a part will need. It runs in a thread
+        beside the parts; a program that it has not compiled yet is compiled where it is needed.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     title: str = ""
     lead: str = ""
     summary: Callable[[Any], str] | None = None
+    prepare: Callable[[Any], Iterator[None]] | None = None
 
     def checked_parts(self, config: Any) -> list[Part]:
         """The parts, each after those it needs and has a name of its own."""

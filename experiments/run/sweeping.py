@@ -58,9 +58,7 @@ def sweep(
       seconds_between_saves: See `sweeps.sweep`.
       keep_checkpoints: False deletes them once the part that is being computed is complete.
     """
-    words = [column for column, value in grid[0].items() if isinstance(value, str)]
-    numbers = [column for column in grid[0] if column not in ("seed", "fold", *words)]
-    members = sweeps.make_members(grid, train, evaluate, validate, numbers)
+    members = make_members(grid, train, evaluate, validate)
     tune = functools.partial(sweeps.tune_width, stages[0], members, data, previous=previous)
     placement = run.placement(lambda remember: tune(remember=remember))
     run.widths[name.partition("/")[0]] = placement.width
@@ -82,6 +80,15 @@ def sweep(
     if not keep_checkpoints:
         run.discarded.append(directory)
     return Swept(grid, members, result, placement)
+
+
+def make_members(
+    grid: sweeps.Grid, train: np.ndarray, evaluate: np.ndarray, validate: np.ndarray | None = None
+) -> training.Member:
+    """The members of a grid whose columns of words say what a member is; see `sweeps.make_members`."""
+    words = [column for column, value in grid[0].items() if isinstance(value, str)]
+    numbers = [column for column in grid[0] if column not in ("seed", "fold", *words)]
+    return sweeps.make_members(grid, train, evaluate, validate, numbers)
 
 
 def over_members(
