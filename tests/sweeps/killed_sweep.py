@@ -15,12 +15,18 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import regression
 
 from jaxfair import sweeps
 
 EPOCHS = 400
+
+
+def final(member, state, data):
+    """What is kept of a member."""
+    return {"weights": state["weights"], "predictions": data["x"] @ state["weights"]}
 
 
 def attempt(folder: pathlib.Path, name: str) -> None:
@@ -30,11 +36,23 @@ def attempt(folder: pathlib.Path, name: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     data = regression.dataset()
     everyone = np.ones(len(data["y"]), bool)
-    grid = sweeps.product(seed=range(3), learning_rate=[1e-4, 1e-3])
+    grid = sweeps.product(seed=range(5), learning_rate=[1e-4, 1e-3])
     members = sweeps.make_members(grid, everyone, everyone)
-    stages = regression.stages(EPOCHS)
+    # Members end after 60 to 400 epochs, so that others take their places, and the chance decides which.
+    stages = regression.stages(
+        EPOCHS, patience=lambda state: 60 + (jnp.abs(state["weights"][0]) * 1e6).astype(int) % 340
+    )
     placement = sweeps.tune_width(stages[0], members, data, widths=(1, 3), remember=folder / "widths.json")
-    result = sweeps.sweep(stages, members, data, placement=placement, directory=folder / name, seconds_between_saves=0)
+    result = sweeps.sweep(
+        stages,
+        members,
+        data,
+        placement=placement,
+        places=4,
+        finish=final,
+        directory=folder / name,
+        seconds_between_saves=0,
+    )
     leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result)}
     with open(folder / f"{name}.part", "wb") as file:
         np.savez(file, width=placement.width, **leaves)

@@ -18,7 +18,9 @@ def test_a_sweep_killed_ten_times_ends_bit_by_bit_as_an_undisturbed_one(tmp_path
     assert happened["finished"] >= 1
     assert happened["widths_unchanged"]
     undisturbed = np.load(tmp_path / "undisturbed.npz", allow_pickle=False)
-    assert len(undisturbed.files) >= 7  # Weights, epochs, logs and epochs run of both stages, diverged, width.
+    assert len(undisturbed.files) == 8  # Weights, predictions, logs and epochs run of both stages, diverged, width.
+    epochs = undisturbed[".epochs_run['fit']"]
+    assert len(set(epochs.tolist())) > 4
     for number in range(happened["finished"]):
         killed = np.load(tmp_path / f"killed-{number}.npz", allow_pickle=False)
         assert killed.files == undisturbed.files

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -74,6 +75,29 @@ def test_another_program_and_another_choice_are_measured_anew(members, measured,
     tune(members, widths=(1, 2), remember=memory)  # The remembered 4 is not among these.
     tune(members, widths=(1, 2, 4), devices=jax.devices()[:1], remember=memory)
     assert widths == [1, 2, 4, 1, 1, 2, 1, 2, 4]
+
+
+def test_networks_of_one_name_do_not_share_a_width(members, measured, tmp_path):
+    """The state's shapes are the network's, and those of `previous` its input's."""
+    widths, _ = measured
+    stage, memory = regression.stages()[0], tmp_path / "widths.json"
+    larger = dataclasses.replace(
+        stage, init=lambda *given: stage.init(*given) | {"moments": np.zeros((2, 3), np.float32)}
+    )
+    before = {"weights": np.zeros((8, 3), np.float32)}
+    half = before | {"more": np.zeros(8, np.float16)}
+    for options in ({}, {"stage": larger}, {"previous": before}, {"previous": half}):
+        for _ in range(2):  # The second time it is remembered.
+            sweeps.tune_width(
+                options.get("stage", stage),
+                members,
+                DATA,
+                previous=options.get("previous"),
+                widths=(1, 2),
+                remember=memory,
+            )
+    assert widths == [1, 2] * 4
+    assert len(json.loads(memory.read_text())) == 4
 
 
 def test_the_search_ends_when_wider_is_clearly_slower(members, measured):
