@@ -5,6 +5,7 @@ import functools
 import pathlib
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -101,10 +102,12 @@ class Study:
         infarction, age, beats_ = self.data["infarction"], self.data["age"], self.data["inputs"]
         train, evaluate = self.train[fold], self.evaluate[fold]
         row = pd.DataFrame({"member": [pd.NA], "seed": [pd.NA], "fold": [self._fold(fold)]})
-        for method, score in aml_references.infarction_scores(beats_, age, infarction, train):
+        scores = aml_references.infarction_scores(beats_, age, infarction, train)
+        ages = aml_references.predicted_ages(beats_, age, train)  # Both begin before the first is waited for.
+        for method, score in scores:
             tables.append(self._reference(row, method, aml_evaluation.detection(score, infarction, age, evaluate)))
             bar.update()
-        for method, predicted in aml_references.predicted_ages(beats_, age, train):
+        for method, predicted in ages:
             tables.append(self._reference(row, method, aml_evaluation.age_prediction(predicted, age, evaluate)))
             bar.update()
         return {"results": pd.concat(tables, ignore_index=True)}
@@ -145,14 +148,17 @@ class Study:
         names = [f"probe_boosting_{what}{where}" for what in ("r2", "pearson") for where in ("", "_healthy")]
         values = {name: np.full(len(swept.grid), np.nan) for name in names}
         healthy, age = self.data["infarction"] == 0, self.data["age"]
+        groups = {"": np.ones_like(healthy), "_healthy": healthy}
+        probes = {}
         for number in boosted:
-            fold = swept.grid[number]["fold"]
-            train, evaluate = self.train[fold], self.evaluate[fold]
-            for where, kept in (("", np.ones_like(healthy)), ("_healthy", healthy)):
-                read = aml_references.boosting_probe(representation[number], age, train & kept)
-                values[f"probe_boosting_r2{where}"][number] = metrics.r2(read, age, evaluate & kept)
-                values[f"probe_boosting_pearson{where}"][number] = metrics.pearson(read, age, evaluate & kept)
-            bar.update()
+            train = self.train[swept.grid[number]["fold"]]
+            for where, kept in groups.items():
+                probes[number, where] = representation[number], age, train & kept
+        for (number, where), read in aml_references.side_by_side(aml_references.boosting_probe, probes):
+            evaluate = self.evaluate[swept.grid[number]["fold"]] & groups[where]
+            for what, value in _agreement(read, age, evaluate).items():
+                values[f"probe_boosting_{what}{where}"][number] = value
+            bar.update(1 / len(groups))
         return values
 
     def _fold(self, fold):
@@ -206,6 +212,11 @@ class Study:
                 ).astype({"fold": "Int64", "alpha": "float64"})
             )
         return pd.concat(tables, ignore_index=True)
+
+
+@jax.jit
+def _agreement(read, age, mask):
+    return {"r2": metrics.r2(read, age, mask), "pearson": metrics.pearson(read, age, mask)}
 
 
 def cohort_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:

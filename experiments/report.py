@@ -24,6 +24,7 @@ import matplotlib.figure
 import matplotlib.lines
 import pandas as pd
 from absl import app, flags
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from experiments.report_run import Run, read_workdir
 from experiments.report_tables import Cell, arm_members, cell, final_values, number, summarize
@@ -166,7 +167,8 @@ def _facts(told: dict[str, Any]) -> list[str]:
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.drawing.savefig(stream, format="png")
+    figure.drawing.set_dpi(matplotlib.rcParams["savefig.dpi"])
+    FigureCanvasAgg(figure.drawing).print_png(stream)  # `savefig` draws everything twice.
     return stream.getvalue()
 
 
