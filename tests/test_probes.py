@@ -15,7 +15,7 @@ from jaxfair import metrics, probes
 def test_closed_forms_ask_for_all_digits_of_every_product(name):
     """By default a GPU keeps 10 bits of float32 factors, which a CPU running these tests would not show."""
     program = str(jax.make_jaxpr(compiled(name))(*representation(0)))
-    assert program.count("dot_general[") > 3
+    assert program.count("dot_general[") >= 3  # Of the one fit that the program holds.
     assert program.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == program.count("dot_general[")
 
 

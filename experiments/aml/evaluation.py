@@ -4,10 +4,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
-from experiments.aml.references import boosting_probe
+from experiments.aml.references import boosting_probe, side_by_side
 from experiments.results.contract import long
 from experiments.results.members import curves, predictions
 from experiments.run.context import Context
@@ -101,16 +102,24 @@ def _boosting(run, swept, stage, representation):
     names = [f"probe_boosting_{what}{where}" for what in ("r2", "pearson") for where in ("", "_healthy")]
     values = {name: np.full(len(swept.grid), np.nan) for name in names}
     healthy, age = run.data.arrays["infarction"] == 0, run.data.arrays["age"]
-    with run.bar(f"{stage}: boosting probes", len(boosted)) as bar:
-        for number in boosted:
-            fold = swept.grid[number]["fold"]
-            train, evaluated = run.data.train[fold], run.data.evaluate[fold]
-            for where, kept in (("", np.ones_like(healthy)), ("_healthy", healthy)):
-                read = boosting_probe(representation[number], age, train & kept)
-                values[f"probe_boosting_r2{where}"][number] = metrics.r2(read, age, evaluated & kept)
-                values[f"probe_boosting_pearson{where}"][number] = metrics.pearson(read, age, evaluated & kept)
+    groups = {"": np.ones_like(healthy), "_healthy": healthy}
+    probes = {}
+    for number in boosted:
+        train = run.data.train[swept.grid[number]["fold"]]
+        for where, kept in groups.items():
+            probes[number, where] = representation[number], age, train & kept
+    with run.bar(f"{stage}: boosting probes", len(probes), "probe") as bar:
+        for (number, where), read in side_by_side(boosting_probe, probes):
+            evaluated = run.data.evaluate[swept.grid[number]["fold"]] & groups[where]
+            for what, value in _agreement(read, age, evaluated).items():
+                values[f"probe_boosting_{what}{where}"][number] = value
             bar.update()
     return values
+
+
+@jax.jit
+def _agreement(read, age, mask):
+    return {"r2": metrics.r2(read, age, mask), "pearson": metrics.pearson(read, age, mask)}
 
 
 def _intervals(intervals, members, stage):

@@ -14,6 +14,7 @@ from typing import Any
 
 import jinja2
 import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from experiments.report.blocks import Figure, Section
 from experiments.report.sections import overview, provenance
@@ -84,7 +85,8 @@ def _facts(environment: dict[str, Any]) -> list[str]:
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.drawing.savefig(stream, format="png")
+    figure.drawing.set_dpi(matplotlib.rcParams["savefig.dpi"])
+    FigureCanvasAgg(figure.drawing).print_png(stream)  # `savefig` draws everything twice.
     return stream.getvalue()
 
 

@@ -12,6 +12,7 @@ from jaxfair.methods.aml_model import Predictions, Setting, predict
 from jaxfair.training import Member, selected
 
 AGE_BANDS = {"00_40": (0, 40), "40_55": (40, 55), "55_70": (55, 70), "70_plus": (70, np.inf)}
+RATES = ("accuracy", "sensitivity", "specificity", "f1", "g_mean")
 DETECTION = (
     "accuracy",
     "sensitivity",
@@ -63,19 +64,20 @@ def detection(score: jax.Array, infarction: jax.Array, age: jax.Array, mask: jax
       age: `[example]`, years.
       mask: `[example]` boolean, the examples to evaluate on.
     """
-    values = {name: getattr(metrics, name)(score, infarction, mask) for name in DETECTION}
+    low, high = np.array(list(AGE_BANDS.values())).T
+    # Everyone and each band as rows of one computation: every sum is several kernels to compile.
+    rows = jnp.concatenate([mask[None], mask & (age >= low[:, None]) & (age < high[:, None])])
+    rates = {name: getattr(metrics, name)(score, infarction, rows) for name in RATES}
+    values = {
+        name: rates[name][0] if name in rates else getattr(metrics, name)(score, infarction, mask) for name in DETECTION
+    }
     healthy = mask & (infarction == 0)
     values["score_age_pearson_healthy"] = metrics.pearson(score, age, healthy)
     values["score_age_spearman_healthy"] = metrics.spearman(score, age, healthy)
-    low, high = np.array(list(AGE_BANDS.values())).T
-    bands = mask & (age >= low[:, None]) & (age < high[:, None])
-    by_band = {
-        "error_rate": 1 - metrics.accuracy(score, infarction, bands),
-        "sensitivity": metrics.sensitivity(score, infarction, bands),
-        "specificity": metrics.specificity(score, infarction, bands),
-    }
-    for name, rates in by_band.items():
-        values |= {f"{name}_age_{band}": rates[number] for number, band in enumerate(AGE_BANDS)}
+    by_band = {"error_rate": 1 - rates["accuracy"], "sensitivity": rates["sensitivity"]}
+    by_band["specificity"] = rates["specificity"]
+    for name, rate in by_band.items():
+        values |= {f"{name}_age_{band}": rate[1 + number] for number, band in enumerate(AGE_BANDS)}
     return values
 
 

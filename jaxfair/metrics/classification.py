@@ -42,16 +42,10 @@ def confusion(predictions, targets, mask=None, weights=None, *, threshold=0.5) -
     predictions, targets, weights = counted(predictions, targets, mask, weights)
     called, positive = predictions >= threshold, targets > 0.5
 
-    def total(where):
-        # Multiplied, not selected: a NaN weight must reach all four totals, wherever it stands.
-        return jnp.sum(weights * where, axis=-1)
-
-    return Confusion(
-        total(called & positive),
-        total(called & ~positive),
-        total(~called & ~positive),
-        total(~called & positive),
-    )
+    outcomes = called & positive, called & ~positive, ~called & ~positive, ~called & positive
+    # Multiplied, not selected: a NaN weight must reach all four totals, wherever it stands. A single sum for all four,
+    # since each is several kernels that XLA compiles one by one.
+    return Confusion(*jnp.sum(jnp.stack([weights * outcome for outcome in outcomes]), axis=-1))
 
 
 def accuracy(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
