@@ -92,9 +92,7 @@ def predicted_ages(beats: np.ndarray, age: np.ndarray, train: np.ndarray) -> Ite
         "ridge": (make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11))),),
         "gradient_boosting": (HistGradientBoostingRegressor(random_state=0),),
     }
-<<<<<<< HEAD:experiments/aml/references.py
-    for name, model in models.items():
-        yield name, model.fit(rows[train], age[train]).predict(rows)
+    return side_by_side(lambda model: model.fit(rows[train], age[train]).predict(rows), models)
 
 
 def reference_tables(run: Context, inputs: Mapping[str, Stored], fold: int) -> Output:
@@ -121,6 +119,3 @@ def _table(fold, method, values):
     return long(
         row, {name: np.asarray(value)[None] for name, value in values.items()}, stage="reference", split="evaluate"
     )
-=======
-    return side_by_side(lambda model: model.fit(rows[train], age[train]).predict(rows), models)
->>>>>>> minutes:experiments/aml_references.py
