@@ -93,9 +93,7 @@ def sections(run) -> list[Section]:
 def summary(run) -> str:
     """The cost in one line."""
     change = run.table("difference", ["mean", "low", "high", "n"]).iloc[0]
-    return (
-        f"ROC AUC without age: {change['mean']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}], n = {change['n']}"
-    )
+    return "ROC AUC, without age - plain: {mean:+.3f} [{low:+.3f}, {high:+.3f}], n = {n:g}".format(**change)
 
 
 UNITS = {"pearson": "correlation", "loss": "nats"}
