@@ -1,13 +1,16 @@
 """Two CPU devices, so that every sweep in these tests is spread over devices; strict about silent mistakes."""
 
+import gc
 import os
 import tempfile
 
-# Most of a test's time goes into compiling small programs, a third of it into optimising them. `make test-slow` and
-# `make test-real` set the flags of experiments/launch.py, so that they run what users run.
+# Most of a test's time goes into compiling small programs: half of it into XLA's fusion emitters, whose place the older
+# ones take here, and a third into optimising. `make test-slow` and `make test-real` set the flags of
+# experiments/launch.py, so that they run what users run.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false",
 )
 
 # What one worker has compiled, the other and later tests need not compile again.
@@ -24,6 +27,12 @@ import pytest
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "allow")
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
