@@ -6,7 +6,7 @@ import tempfile
 
 # Most of a test's time goes into compiling small programs: half of it into XLA's fusion emitters, whose place the older
 # ones take here, and a third into optimising. `make test-slow` and `make test-real` set the flags of
-# experiments/launch.py, so that they run what users run.
+# experiments/run/devices.py, so that they run what users run.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
