@@ -66,18 +66,18 @@ def test_resumed_with_places_it_equals_the_uninterrupted(default, tmp_path):
     options = {"segments": 4, "places": 4, "directory": tmp_path / "sweep", "seconds_between_saves": 0}
     with pytest.raises(KeyboardInterrupt):
         sweeps.sweep(STAGES, members(), DATA, on_segment=stop, **options)
-    told = []
-    assert_equal(sweeps.sweep(STAGES, members(), DATA, on_segment=told.append, **options), default)
-    assert (told[0].epoch, told[0].resumed) == (4, True)
+    reports = []
+    assert_equal(sweeps.sweep(STAGES, members(), DATA, on_segment=reports.append, **options), default)
+    assert (reports[0].epoch, reports[0].resumed) == (4, True)
 
 
 def test_calls_segments_and_sweeps_of_one_stage_share_one_program():
     stages, traces = counted_stages()
-    told = []
-    sweeps.sweep(stages[:1], members(), DATA, places=4, segments=8, on_segment=told.append)
+    reports = []
+    sweeps.sweep(stages[:1], members(), DATA, places=4, segments=8, on_segment=reports.append)
     # Of the seven, which have 2, 3, ... 8 epochs, four train: the first in places that those before them leave.
-    assert [progress.running for progress in told] == [4, 4, 4, 4, 3, 3, 2, 2, 1, 1, 0]
-    assert [progress.waiting for progress in told] == [3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert [progress.running for progress in reports] == [4, 4, 4, 4, 3, 3, 3, 2, 2, 1, 1, 0]
+    assert [progress.waiting for progress in reports] == [3, 2, 1, *[0] * 9]
     once = len(traces)
     # Others: fewer than the places, and more than twice as many.
     for seeds, rate in ((range(7, 9), 0.05), (range(20, 33), 0.01)):
@@ -103,7 +103,7 @@ def test_more_places_than_members_share_one_program_of_over_all():
 
     for count, groups in ((3, [3]), (8, [8]), (13, [8, 5])):
         told, values = [], jnp.arange(count, dtype=jnp.float32)
-        said = sweeps.over_all(function, (np.asarray(values),), (np.float32(3),), places=8, on_group=told.append)
+        said = sweeps.over_all(function, (np.asarray(values),), (np.float32(3),), places=8, on_group=reports.append)
         np.testing.assert_array_equal(said["sum"], values + 3)
         assert told == groups
         counts.append(len(traces))
