@@ -102,10 +102,10 @@ def test_more_places_than_members_share_one_program_of_over_all():
         return {"sum": value + shift}
 
     for count, groups in ((3, [3]), (8, [8]), (13, [8, 5])):
-        told, values = [], jnp.arange(count, dtype=jnp.float32)
+        reports, values = [], jnp.arange(count, dtype=jnp.float32)
         said = sweeps.over_all(function, (np.asarray(values),), (np.float32(3),), places=8, on_group=reports.append)
         np.testing.assert_array_equal(said["sum"], values + 3)
-        assert told == groups
+        assert reports == groups
         counts.append(len(traces))
     assert len(set(counts)) == 1
 
