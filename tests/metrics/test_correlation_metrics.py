@@ -1,7 +1,5 @@
 """Correlations against SciPy, scikit-learn and plain NumPy in float64."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +27,14 @@ REFERENCES = {
 }
 
 
-@functools.cache
+@jax.jit
+def all_correlations(*arguments):
+    """All of them in one program: for four to compile takes little longer than for one."""
+    return {name: getattr(metrics, name)(*arguments) for name in ALL}
+
+
 def compiled(name):
-    return jax.jit(getattr(metrics, name))
+    return lambda *arguments: all_correlations(*arguments)[name]
 
 
 def ages(seed, size, ties=False):
@@ -86,9 +89,11 @@ def test_distance_correlation_sees_what_pearson_does_not():
 @pytest.mark.parametrize("name", ["pearson", "spearman", "distance_correlation"])
 @pytest.mark.parametrize(("offset", "scale"), [(0.0, 1e25), (0.0, 1e-25), (2.0**15, 1.0)])
 def test_offset_and_scale_change_nothing(name, offset, scale):
-    predictions, targets, _, _ = ages(5, 120, ties=True)
-    metric = compiled(name)
-    np.testing.assert_allclose(metric(predictions * scale + offset, targets), metric(predictions, targets), rtol=1e-5)
+    predictions, targets, _, _ = ages(5, 40, ties=True)
+    metric, every = compiled(name), np.ones(40, bool)
+    np.testing.assert_allclose(
+        metric(predictions * scale + offset, targets, every), metric(predictions, targets, every), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -106,25 +111,38 @@ def test_excluded_examples_have_no_effect(name, spoil):
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_not_defined_is_nan(name):
     metric = compiled(name)
-    predictions, targets, _, _ = ages(7, 20)
-    # A tenth is no float32 and the mean of twenty of them is another number than it.
-    assert np.isnan(metric(predictions, np.full(20, 0.1)))
-    assert np.isnan(metric(predictions, targets, np.zeros(20, bool)))
-    assert np.isnan(metric(predictions, targets, np.arange(20) == 3))
-    assert np.isnan(metric(np.where(np.arange(20) == 3, np.nan, predictions), targets))
-    constant = metric(np.full(20, 0.1), targets)
+    predictions, targets, _, _ = ages(7, 40)
+    every, third = np.ones(40, bool), np.arange(40) == 3
+    # A tenth is no float32 and the mean of forty of them is another number than it.
+    assert np.isnan(metric(predictions, np.full(40, 0.1), every))
+    assert np.isnan(metric(predictions, targets, ~every))
+    assert np.isnan(metric(predictions, targets, third))
+    assert np.isnan(metric(np.where(third, np.nan, predictions), targets, every))
+    constant = metric(np.full(40, 0.1), targets, every)
     assert constant < 0 if name == "r2" else np.isnan(constant)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_leading_axes_vmap_and_jit_equal_a_loop(name):
-    metric = getattr(metrics, name)
+def test_leading_axes_vmap_and_jit_equal_a_loop():
     rng = np.random.default_rng(8)
     predictions, masks, targets = rng.normal(size=(2, 3, 40)), rng.random((3, 40)) < 0.6, rng.normal(size=40)
-    loop = [[compiled(name)(row, targets, mask) for row, mask in zip(rows, masks, strict=True)] for rows in predictions]
-    np.testing.assert_allclose(metric(predictions, targets, masks), loop, rtol=1e-5)
-    over_rows = jax.jit(jax.vmap(jax.vmap(metric, (0, None, 0)), (0, None, None)))
-    np.testing.assert_allclose(over_rows(predictions, targets, masks), loop, rtol=1e-5)
+
+    @jax.jit
+    def batched(predictions, targets, masks):
+        return {
+            name: (
+                getattr(metrics, name)(predictions, targets, masks),
+                jax.vmap(jax.vmap(getattr(metrics, name), (0, None, 0)), (0, None, None))(predictions, targets, masks),
+            )
+            for name in ALL
+        }
+
+    loop = [
+        [all_correlations(row, targets, mask) for row, mask in zip(rows, masks, strict=True)] for rows in predictions
+    ]
+    for name, (leading_axes, over_rows) in batched(predictions, targets, masks).items():
+        expected = [[of_row[name] for of_row in of_rows] for of_rows in loop]
+        np.testing.assert_allclose(leading_axes, expected, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(over_rows, expected, rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,6 +8,9 @@ from sklearn import metrics as sklearn_metrics
 
 from jaxfair import metrics
 
+# The same for several tests, which share the compiled programs; 70 are no multiple of 32.
+OPTIONS = {"num_resamples": 70, "level": 0.9, "batch_size": 32}
+
 
 def clustered(seed, num_subjects=30, per_subject=3):
     rng = np.random.default_rng(seed)
@@ -27,9 +30,7 @@ def clustered(seed, num_subjects=30, per_subject=3):
 def test_equals_a_loop_over_resampled_indices(metric, reference):
     predictions, targets, subject, mask = clustered(0)
     key = jax.random.key(1)
-    interval = metrics.bootstrap_interval(
-        metric, predictions, targets, subject, key=key, mask=mask, num_resamples=70, level=0.9, batch_size=32
-    )
+    interval = metrics.bootstrap_interval(metric, predictions, targets, subject, key=key, mask=mask, **OPTIONS)
     resample_subjects = jax.jit(metrics.resample_subjects, static_argnums=2)
     values = []
     for resample in range(70):
@@ -46,8 +47,12 @@ def test_equals_a_loop_over_resampled_indices(metric, reference):
 def test_subjects_are_drawn_whole_and_as_many_as_are_evaluated():
     subject = np.array([0, 0, 1, 2, 2, 2, 3, 4])
     mask = np.array([1, 0, 1, 1, 1, 1, 0, 1], bool)  # Subject 3 has nothing to evaluate.
-    keys = jax.random.split(jax.random.key(0), 4000)
-    times = np.asarray(jax.vmap(lambda key: metrics.resample_subjects(key, subject, 5, mask))(keys))
+
+    @jax.jit
+    def draw(key):
+        return jax.vmap(lambda key: metrics.resample_subjects(key, subject, 5, mask))(jax.random.split(key, 4000))
+
+    times = np.asarray(draw(jax.random.key(0)))
     per_subject = times[:, [0, 2, 3, 6, 7]]
     np.testing.assert_array_equal(times, per_subject[:, subject])
     assert (per_subject[:, 3] == 0).all()
@@ -62,17 +67,11 @@ def test_rows_share_their_draws_and_masks_may_differ_by_row():
     predictions, targets, subject, mask = clustered(2)
     rows, masks = np.stack([predictions, -predictions]), np.stack([mask, np.ones_like(mask)])
     both = metrics.bootstrap_interval(
-        metrics.roc_auc, rows, targets, subject, key=jax.random.key(3), mask=masks, num_resamples=40
+        metrics.roc_auc, rows, targets, subject, key=jax.random.key(3), mask=masks, **OPTIONS
     )
     for row in range(2):
         single = metrics.bootstrap_interval(
-            metrics.roc_auc,
-            rows[row],
-            targets,
-            subject,
-            key=jax.random.key(3),
-            mask=masks[row],
-            num_resamples=40,
+            metrics.roc_auc, rows[row], targets, subject, key=jax.random.key(3), mask=masks[row], **OPTIONS
         )
         for field in single._fields:
             np.testing.assert_allclose(getattr(both, field)[row], getattr(single, field), rtol=1e-6)
@@ -80,7 +79,7 @@ def test_rows_share_their_draws_and_masks_may_differ_by_row():
 
 def test_masked_subjects_names_and_tracing_change_nothing():
     predictions, targets, subject, mask = clustered(4)
-    arguments = {"key": jax.random.key(5), "num_resamples": 40}
+    arguments = {"key": jax.random.key(5), **OPTIONS}
     expected = metrics.bootstrap_interval(metrics.roc_auc, predictions, targets, subject, mask=mask, **arguments)
     padded = metrics.bootstrap_interval(
         metrics.roc_auc,
