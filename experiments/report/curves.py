@@ -12,7 +12,7 @@ from experiments.report.cells import number
 from experiments.report.style import Style, own_style
 from jaxfair.metrics import summarize
 
-SPLITS = {"evaluate": "-", "train": "--"}
+SPLITS = {"evaluate": "-", "validate": ":", "train": "--"}
 
 
 def training_curves(
@@ -53,7 +53,8 @@ def training_curves(
         lowest.tick_params(labelbottom=True)
     methods = [method for method in styles if (curves["method"] == method).any()]
     handles = [Line2D([], [], color=styles[method].color, label=styles[method].label) for method in methods]
-    handles += [Line2D([], [], color="#555c68", ls=ls, label=split) for split, ls in SPLITS.items()]
+    drawn = [split for split in SPLITS if (curves["split"] == split).any()]
+    handles += [Line2D([], [], color="#555c68", ls=SPLITS[split], label=split) for split in drawn]
     if diverged:
         handles.append(Line2D([], [], color="#a63a1c", marker="x", ls="", label="a member diverges"))
     drawing.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -68,8 +69,8 @@ def _curves(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, Style], diverge
     for (method, split), line in lines.groupby(["method", "split"], sort=False):
         line = line.sort_values("epoch")
         low, high = (line["mean"] + sign * line["sd"].fillna(0) for sign in (-1, 1))
-        axes.plot(line["epoch"], line["mean"], color=styles[method].color, ls=SPLITS.get(split, ":"), zorder=2)
-        if split == "evaluate":
+        axes.plot(line["epoch"], line["mean"], color=styles[method].color, ls=SPLITS.get(split, "-."), zorder=2)
+        if split in ("evaluate", "validate"):
             axes.fill_between(line["epoch"], low, high, color=styles[method].color, alpha=0.15, linewidth=0)
         if method in unstable:  # Its mean alone: no accuracy was ever above 1.
             outside.setdefault(method, []).extend([line["mean"].min(), line["mean"].max()])
