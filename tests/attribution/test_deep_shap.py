@@ -105,8 +105,9 @@ LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (normalis
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
 def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(function):
-    said = jax.jit(lambda x, background: deep_shap(function, x, background))(INPUTS, BACKGROUND)
-    predictions, expected = function(INPUTS), function(BACKGROUND).mean(0)
+    said, predictions, expected = jax.jit(
+        lambda x, background: (deep_shap(function, x, background), function(x), function(background).mean(0))
+    )(INPUTS, BACKGROUND)
     np.testing.assert_allclose(said.predictions, predictions, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(said.expected, expected, rtol=1e-5, atol=1e-6)
     total = said.values.sum((2, 3))
@@ -132,9 +133,10 @@ def test_equals_deep_explainer():
             x = max_pool(jax.nn.relu(x * layer["scale"] + layer["bias"]), (2,))
         return flat(x) @ given["dense/kernel"] + given["dense/bias"]
 
-    inputs, background = small_net.data()
-    np.testing.assert_allclose(function(inputs), expected["predictions"], rtol=1e-4, atol=1e-5)
-    said = deep_shap(function, inputs, background)
+    said, predictions = jax.jit(lambda x, background: (deep_shap(function, x, background), function(x)))(
+        *small_net.data()
+    )
+    np.testing.assert_allclose(predictions, expected["predictions"], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(said.values, expected["values"], rtol=1e-4, atol=1e-4 * np.abs(said.values).max())
 
 
@@ -171,26 +173,30 @@ ADDITIVE = {
 
 @pytest.mark.parametrize("name", ADDITIVE)
 def test_they_are_shapley_values_where_at_most_two_inputs_meet_in_a_product(name):
-    x, background = draw(3, 4), draw(6, 4, seed=5)
-    exact = exact_shapley(ADDITIVE[name], x, background)
-    said = deep_shap(ADDITIVE[name], x, background)
+    exact, said = jax.jit(lambda *points: [method(ADDITIVE[name], *points) for method in (exact_shapley, deep_shap)])(
+        draw(3, 4), draw(6, 4, seed=5)
+    )
     np.testing.assert_allclose(said.values, exact.values, rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(said.expected, exact.expected, rtol=1e-5, atol=1e-6)
 
 
 def test_equal_points_have_no_contribution_and_no_nan():
-    for function in (transform, pooled, probabilities):
-        said = deep_shap(function, INPUTS[:1], INPUTS[:1])
+    functions, zero = (transform, pooled, probabilities), np.zeros((1, 12, 2), np.float32)
+    *equal, of_zero = jax.jit(
+        lambda x, zero: (*(deep_shap(function, x[:1], x[:1]) for function in functions), deep_shap(transform, zero, x))
+    )(INPUTS, zero)
+    for said in equal:
         np.testing.assert_allclose(said.values, 0, atol=1e-7)
-    zero = np.zeros((1, 12, 2), np.float32)
-    assert np.isfinite(deep_shap(transform, zero, INPUTS).values).all()
+    assert np.isfinite(of_zero.values).all()
 
 
 def test_how_many_pairs_are_held_together_changes_nothing():
-    together = deep_shap(pooled, INPUTS, BACKGROUND)
     # One; blocks of 2 x 2, the last of which repeats an example of the background; all of it beside some inputs.
-    for pairs_at_once in (1, 4, 15):
-        few = deep_shap(pooled, INPUTS, BACKGROUND, pairs_at_once=pairs_at_once)
+    options = ({}, *({"pairs_at_once": number} for number in (1, 4, 15)))
+    together, *by_parts = jax.jit(lambda *points: [deep_shap(pooled, *points, **option) for option in options])(
+        INPUTS, BACKGROUND
+    )
+    for few in by_parts:
         # All but the residual, which is the rounding itself.
         for part in ("values", "predictions", "expected"):
             np.testing.assert_allclose(getattr(few, part), getattr(together, part), rtol=1e-5, atol=1e-6)
@@ -200,6 +206,7 @@ def test_how_many_pairs_are_held_together_changes_nothing():
 def test_vmap_over_members_equals_a_loop():
     kernels = draw(3, 6, 4, seed=8)
 
+    @jax.jit
     def explained(kernel):
         return deep_shap(lambda x: jax.nn.relu(x @ kernel), draw(2, 6), draw(3, 6, seed=7)).values
 
@@ -242,7 +249,11 @@ def test_a_function_of_nan_says_nan(function):
 @pytest.mark.parametrize("nothing", [-jnp.inf, jnp.finfo(jnp.float32).min])
 def test_masked_logits_take_part_in_nothing(nothing):
     x, background, kept = draw(2, 5), draw(3, 5, seed=1), np.array([True, True, False, True, False])
-    said = deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, nothing)), x, background)
-    without = deep_shap(lambda x: jax.nn.softmax(x), x[:, kept], background[:, kept])
-    np.testing.assert_array_equal(said.values[..., ~kept], 0)
-    np.testing.assert_allclose(said.values[:, kept][..., kept], without.values, rtol=1e-5, atol=1e-6)
+    said, without = jax.jit(
+        lambda x, background: (
+            deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, nothing)), x, background),
+            deep_shap(lambda x: jax.nn.softmax(x), x[:, kept], background[:, kept]),
+        )
+    )(x, background)
+    np.testing.assert_array_equal(np.asarray(said.values)[..., ~kept], 0)
+    np.testing.assert_allclose(np.asarray(said.values)[:, kept][..., kept], without.values, rtol=1e-5, atol=1e-6)

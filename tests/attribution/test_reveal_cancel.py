@@ -78,7 +78,17 @@ def plain_contributions(at, reference, rule):
     return multipliers * layers[0][0]
 
 
-@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
+RULES = ("rescale", "reveal_cancel")
+
+
+def by_both_rules(functions, x, background):
+    """The values of every function by both rules, in one program."""
+    return jax.jit(
+        lambda *points: [[deep_shap(function, *points, rule=rule).values for rule in RULES] for function in functions]
+    )(x, background)
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_a_dense_network_equals_the_papers_formulas(rule):
     x, background = draw(4, 5, seed=7), draw(6, 5, seed=8)
     expected = np.stack([np.mean([plain_contributions(a, r, rule) for r in background], axis=0) for a in x])
@@ -88,15 +98,14 @@ def test_a_dense_network_equals_the_papers_formulas(rule):
 
 def test_the_rules_differ_only_where_something_cancels():
     x, background = draw(4, 5), draw(3, 5, seed=1)
-    both = [deep_shap(dense, x, background, rule=rule).values for rule in ("rescale", "reveal_cancel")]
-    assert np.abs(both[0] - both[1]).max() > 0.05 * np.abs(both[0]).max()
 
     def additive(x):  # Nothing meets within a non-linearity.
         return jnp.tanh(x) @ WEIGHTS[0] + jnp.abs(x[:, :1])
 
-    for function in (lambda x: (2 * x - 1) @ WEIGHTS[0] / 3, additive):
-        both = [deep_shap(function, x, background, rule=rule).values for rule in ("rescale", "reveal_cancel")]
-        np.testing.assert_allclose(*both, rtol=1e-4, atol=2e-6)
+    both, *without = by_both_rules((dense, lambda x: (2 * x - 1) @ WEIGHTS[0] / 3, additive), x, background)
+    assert np.abs(both[0] - both[1]).max() > 0.05 * np.abs(both[0]).max()
+    for values in without:
+        np.testing.assert_allclose(*values, rtol=1e-4, atol=2e-6)
 
 
 def test_two_inputs_of_opposite_effect_get_their_shapley_values():
@@ -105,10 +114,10 @@ def test_two_inputs_of_opposite_effect_get_their_shapley_values():
         return jnp.stack([f(2 * x[:, 0] - x[:, 1] + 0.3) for f in (jax.nn.relu, jnp.tanh, jnp.square, jnp.abs)], 1)
 
     x, background = np.abs(draw(5, 2)), -np.abs(draw(4, 2, seed=1))
-    exact = exact_shapley(function, x, background)
-    said = deep_shap(function, x, background, rule="reveal_cancel")
-    np.testing.assert_allclose(said.values, exact.values, rtol=2e-5, atol=2e-6)
-    assert np.abs(deep_shap(function, x, background).values - exact.values).max() > 0.1
+    exact = jax.jit(lambda *points: exact_shapley(function, *points).values)(x, background)
+    ((rescaled, revealed),) = by_both_rules([function], x, background)
+    np.testing.assert_allclose(revealed, exact, rtol=2e-5, atol=2e-6)
+    assert np.abs(rescaled - exact).max() > 0.1
 
 
 INPUTS, BACKGROUND, KERNEL = draw(4, 12, 2), draw(5, 12, 2, seed=9), draw(3, 2, 4, seed=3)
@@ -157,12 +166,17 @@ LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (everythi
 @pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
 def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(function):
     x, background = (INPUTS[:, :5, 0], BACKGROUND[:, :5, 0]) if function is dense else (INPUTS, BACKGROUND)
-    said = jax.jit(lambda x, background: deep_shap(function, x, background, rule="reveal_cancel"))(x, background)
-    predictions, expected = function(x), function(background).mean(0)
+    said, rescaled, predictions, expected = jax.jit(
+        lambda x, background: (
+            deep_shap(function, x, background, rule="reveal_cancel"),
+            deep_shap(function, x, background),
+            function(x),
+            function(background).mean(0),
+        )
+    )(x, background)
     size = np.abs(predictions) + np.abs(expected)
     total = said.values.reshape(*predictions.shape, -1).sum(-1)
     np.testing.assert_array_less(np.abs(total - (predictions - expected)), 1e-5 * size + 1e-6)
-    rescaled = deep_shap(function, x, background)
     np.testing.assert_allclose(said.predictions, rescaled.predictions, rtol=1e-5, atol=1e-6)
     # It is another rule indeed.
     assert np.abs(said.values - rescaled.values).max() > 1e-2 * np.abs(said.values).max()
@@ -173,10 +187,11 @@ def test_a_scale_after_the_convolution_leaves_something_to_reveal():
     def folded(x):
         return jax.nn.relu(conv(x, KERNEL * FACTOR) + SHIFT).mean(1)
 
-    one, other = (
-        deep_shap(function, INPUTS, BACKGROUND, rule="reveal_cancel").values
-        for function in (normalised_convolution, folded)
-    )
+    one, other = jax.jit(
+        lambda *points: [
+            deep_shap(function, *points, rule="reveal_cancel").values for function in (normalised_convolution, folded)
+        ]
+    )(INPUTS, BACKGROUND)
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 

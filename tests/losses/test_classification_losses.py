@@ -45,10 +45,11 @@ def test_balanced_weights_have_mean_one_and_give_classes_the_same_total():
 
 def test_cross_entropy_by_hand_and_against_numpy():
     np.testing.assert_allclose(weighted_cross_entropy([[0.0, 0.0]], [1], [1.0, 3.0]), 3 * np.log(2), rtol=1e-6)
-    loss = jax.jit(weighted_cross_entropy)(LOGITS, LABELS, WEIGHTS)
+    compiled = jax.jit(weighted_cross_entropy)
+    loss = compiled(LOGITS, LABELS, WEIGHTS)
     np.testing.assert_allclose(loss, reference(LOGITS, LABELS, WEIGHTS), rtol=1e-5)
-    np.testing.assert_allclose(weighted_cross_entropy(LOGITS, LABELS), reference(LOGITS, LABELS, np.ones(3)), rtol=1e-5)
-    np.testing.assert_array_equal(weighted_cross_entropy(LOGITS, LABELS.astype(np.float32), WEIGHTS), loss)
+    np.testing.assert_allclose(compiled(LOGITS, LABELS), reference(LOGITS, LABELS, np.ones(3)), rtol=1e-5)
+    np.testing.assert_array_equal(compiled(LOGITS, LABELS.astype(np.float32), WEIGHTS), loss)
     extreme = weighted_cross_entropy([[1e4, -1e4], [1e4, -1e4]], [0, 1])
     np.testing.assert_allclose(extreme, [0, 2e4])
 

@@ -121,10 +121,9 @@ def test_hand_worked_values():
         np.testing.assert_array_equal(strided, [321.0, 43.0])
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("window", [(3,), (3, 2)])
-def test_inside_scan_under_vmap_with_batched_kernels_and_eagerly(window, groups, strategy):
+def test_inside_scan_under_vmap_with_batched_kernels_and_eagerly(window, groups):
     space = (7, 6)[: len(window)]
     inputs, kernel = draw(space, window, groups, 4, 4, batch=4)
     members = jnp.stack([kernel, 2 * kernel, -kernel])
@@ -139,23 +138,28 @@ def test_inside_scan_under_vmap_with_batched_kernels_and_eagerly(window, groups,
         kernel, (outputs, to_inputs) = lax.scan(step, kernel, inputs.reshape(2, 2, *inputs.shape[1:]))
         return kernel, outputs, to_inputs
 
-    ours = functools.partial(conv, strides=2, groups=groups, strategy=strategy)
+    ours = [functools.partial(conv, strides=2, groups=groups, strategy=strategy) for strategy in STRATEGIES]
     reference = functools.partial(
         plain, strides=(2,) * len(window), padding="SAME", dilation=(1,) * len(window), groups=groups
     )
-    loop, batched, expected = quick_jit(
-        lambda members: (
-            lax.map(functools.partial(one, ours), members),
-            jax.vmap(functools.partial(one, ours))(members),
+
+    @quick_jit
+    def everything(members, inputs, kernel):
+        return (
+            [lax.map(functools.partial(one, function), members) for function in ours],
+            [jax.vmap(functools.partial(one, function))(members) for function in ours],
+            [value_and_gradients(function, inputs, kernel) for function in ours],
             lax.map(functools.partial(one, reference), members),
         )
-    )(members)
-    assert_close(batched, loop)
-    assert_close(loop, expected)
-    if groups == 2:
-        with jax.disable_jit():
-            eager = value_and_gradients(ours, inputs, kernel)
-        assert_close(eager, quick_jit(functools.partial(value_and_gradients, ours))(inputs, kernel))
+
+    *by_strategy, expected = everything(members, inputs, kernel)
+    for function, loop, batched, compiled in zip(ours, *by_strategy, strict=True):
+        assert_close(batched, loop)
+        assert_close(loop, expected)
+        if groups == 2:
+            with jax.disable_jit():
+                eager = value_and_gradients(function, inputs, kernel)
+            assert_close(eager, compiled)
 
 
 def test_vmap_over_inputs_alone():
