@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -106,12 +107,16 @@ def reference_tables(run: Context, inputs: Mapping[str, Stored], fold: int) -> O
         scores = infarction_scores(beats, age, infarction, train)
         ages = predicted_ages(beats, age, train)  # Both begin before the first is waited for.
         for method, score in scores:
-            tables.append(_table(number, method, detection(score, infarction, age, evaluated)))
+            tables.append(_table(number, method, _detection(score, infarction, age, evaluated)))
             bar.update()
         for method, predicted in ages:
-            tables.append(_table(number, method, age_prediction(predicted, age, evaluated)))
+            tables.append(_table(number, method, _age_prediction(predicted, age, evaluated)))
             bar.update()
     return Output({"results": pd.concat(tables, ignore_index=True)})
+
+
+# One operation at a time, each metric would be dozens of programs.
+_detection, _age_prediction = jax.jit(detection), jax.jit(age_prediction)
 
 
 def _table(fold, method, values):
