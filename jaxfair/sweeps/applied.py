@@ -46,8 +46,7 @@ def over_all(
     for start in range(0, num_members, capacity):
         members = slice(start, min(start + capacity, num_members))
         call = programs.Call(members.stop - start, placement, capacity)
-        group = call.place(jax.tree.map(lambda leaf, members=members: leaf[members], each))
-        call.run(program, group, shared)
+        call.run(program, call.place(jax.tree.map(lambda leaf, members=members: leaf[members], each)), shared)
         outputs = call.outputs()
         if stacked is None:
             stacked = jax.tree.map(lambda leaf: np.empty((num_members, *leaf.shape[1:]), leaf.dtype), outputs)

@@ -92,10 +92,10 @@ class Places:
                 capacity = capacity_for(count, placement)
             call = Call(count, placement, capacity, dealt)
             each = call.place((_rows(self._members, members), runs))
-            del runs  # Only the devices hold them now.
             # An empty place of a group has no epoch to run, or the group would go on for it.
             lengths = put(np.where(call.filled, length, 0).astype(np.int32), placement, split=True)
             call.run(programs.program(programs.advance, stage, placement), (*each, lengths), self._data)
+            del runs, each  # Of the full states only the results are left.
             calls.append((number, members, call))
             dealt += count
         for number, members, call in calls:
@@ -140,8 +140,8 @@ class Places:
 
     def _call(self, function, what, members, rest):
         call = Call(len(members), self._placement, self._capacity)
-        each = call.place((_rows(self._members, members), rest))
-        call.run(programs.program(function, what, self._placement), each, self._data)
+        program = programs.program(function, what, self._placement)
+        call.run(program, call.place((_rows(self._members, members), rest)), self._data)
         return call.outputs()
 
     def _written(self, table, members, rows):
@@ -181,12 +181,16 @@ class Places:
 
     def saved(self) -> tuple[Position, Any]:
         """What a checkpoint holds: full states of those in places, of the others what is kept of them."""
+
+        def some(table, members):
+            return table if len(members) == self.num_members else _rows(table, members)
+
         position = Position(self.started, [held.members.tolist() if held else [] for held in self.held])
         return position, self._contents(
             position,
             held=lambda number: self.held[number].runs,
-            past=lambda number, members: _rows(self._past[number], members),
-            ended=lambda members: (_rows(self._kept, members), self.diverged[members]),
+            past=lambda number, members: some(self._past[number], members),
+            ended=lambda members: (some(self._kept, members), self.diverged[members]),
         )
 
     def saved_like(self, position: Position) -> Any:

@@ -91,15 +91,15 @@ def test_places_and_order_change_no_bit(places):
 
 
 def test_no_more_members_than_places_train_and_all_of_these_do_while_others_wait():
-    told = []
-    sweep(on_segment=told.append)
-    for progress in told:
+    reports = []
+    sweep(on_segment=reports.append)
+    for progress in reports:
         assert progress.running <= PLACES
         assert progress.running == PLACES or not progress.waiting
-    shares = [progress.share for progress in told]
+    shares = [progress.share for progress in reports]
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] == 1
-    assert (told[-1].running, told[-1].diverged) == (0, 1)
+    assert (reports[-1].running, reports[-1].diverged) == (0, 1)
 
 
 def test_finish_is_computed_of_the_final_state_on_the_device():
@@ -110,9 +110,9 @@ def test_finish_is_computed_of_the_final_state_on_the_device():
 
 
 def test_interrupted_anywhere_it_ends_as_if_it_was_not(tmp_path):
-    told = []
-    assert_equal(sweep(finish=kept, on_segment=told.append), queued())
-    moments = range(1, len(told), 3)
+    reports = []
+    assert_equal(sweep(finish=kept, on_segment=reports.append), queued())
+    moments = range(1, len(reports), 3)
     assert len(moments) >= 3
     for moment in moments:
         left = [moment]
@@ -128,8 +128,8 @@ def test_interrupted_anywhere_it_ends_as_if_it_was_not(tmp_path):
         again = []
         assert_equal(sweep(**options, on_segment=again.append), queued())
         assert again[0].resumed
-        assert again[0].share == told[moment - 1].share
-        assert len(again) == 1 + len(told) - moment
+        assert again[0].share == reports[moment - 1].share
+        assert len(again) == 1 + len(reports) - moment
     # What is complete is only read.
     again = []
     assert_equal(sweep(**options, on_segment=again.append), queued())
