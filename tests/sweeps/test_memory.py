@@ -16,8 +16,8 @@ def grown(folder, num_members, places):
     """Megabytes of memory and of the largest checkpoint."""
     folder.mkdir()
     command = [sys.executable, str(SCRIPT), str(folder), str(num_members), str(places)]
-    # Freed arrays go back to the system at once, so that live memory is measured. The bound below holds for that alone:
-    # with glibc's default, which keeps freed memory, the ratio was 1.52 and 1.57, and 1.1 without checkpoints. That many
+    # Freed arrays go back to the system at once, so that live memory is measured. The bound holds for that alone: with
+    # glibc's default, which keeps freed memory, the ratio was 1.52 and 1.57, and 1.1 without checkpoints. That many
     # saves fill the pools of Orbax's threads is likely, and was not shown.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
