@@ -16,7 +16,7 @@ import functools
 import os
 import time
 
-# As in experiments/launch.py: one single-threaded XLA device a core. Has to be said before JAX starts.
+# As in experiments/run/devices.py: one single-threaded XLA device a core. Has to be set before JAX starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax
@@ -192,14 +192,14 @@ def main(_) -> None:
         own = _timed(lambda: ours(given, inputs, background)) / len(inputs)
         print(f"turn {turn}: ours {1e3 * own[0]:.0f} ms a beat ({1e3 * own[1]:.0f} of processors)", end="", flush=True)
         if explain:
-            said = []
+            found = []
             few = inputs[: _THEIRS.value]
-            other = _timed(lambda few=few, said=said: said.append(explain(few, background))) / len(few)
+            other = _timed(lambda few=few, found=found: found.append(explain(few, background))) / len(few)
             ratios.append(other[0] / own[0])
             by_processor.append(other[1] / own[1])
             print(f", shap {1e3 * other[0]:.0f} ({1e3 * other[1]:.0f}), ratio {ratios[-1]:.1f}", end="", flush=True)
             if not turn:
-                difference = np.abs(said[0] - values[: _THEIRS.value]).max() / np.abs(values).max()
+                difference = np.abs(found[0] - values[: _THEIRS.value]).max() / np.abs(values).max()
                 print(f", values differ by {difference:.1e} of the largest", end="")
         print()
     if ratios:

@@ -19,7 +19,7 @@ import functools
 import os
 import time
 
-# As in experiments/launch.py: one single-threaded XLA device a core. Has to be said before JAX starts.
+# As in experiments/run/devices.py: one single-threaded XLA device a core. Has to be set before JAX starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 
-# As in experiments/launch.py: one single-threaded XLA device a core. Has to be said before JAX starts.
+# As in experiments/run/devices.py: one single-threaded XLA device a core. Has to be set before JAX starts.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax
@@ -156,9 +156,9 @@ def main(_) -> None:
             found.append(np.asarray(estimate.values))
             print(f"turn {turn}: ours {rate:.0f} retrainings a minute", end="", flush=True)
             if rival:
-                said = rival.values(turn + 1)
-                others.append(said["values"])
-                their_rate = 60 * said["fits"] / said["seconds"]
+                answer = rival.values(turn + 1)
+                others.append(answer["values"])
+                their_rate = 60 * answer["fits"] / answer["seconds"]
                 ratios.append(rate / their_rate)
                 print(f", pyDVL {their_rate:.0f}, ratio {ratios[-1]:.1f}", end="", flush=True)
             print()

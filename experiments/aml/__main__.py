@@ -6,7 +6,7 @@ python -m experiments.aml --config=experiments/configs/aml.py:VARIANT (see there
 import functools
 from typing import Any
 
-from experiments.aml import arms, data, references, report, trained
+from experiments.aml import arms, data, references, report, summary, trained
 from experiments.run import launch
 from experiments.run.study import Output, Part, Study
 
@@ -42,7 +42,7 @@ STUDY = Study(
     sections=report.sections,
     title=report.TITLE,
     lead=report.LEAD,
-    summary=report.summary,
+    summary=summary.summary,
     prepare=trained.prepare,
 )
 
