@@ -115,10 +115,15 @@ def adversarial(setting: Setting, num_epochs: int = 100, *, adversary: str | Non
             return squared_error(predicted, age, mask)
         if adversary == "ncov":
             return losses.negative_squared_covariance(predicted, age, mask)
-        # A loss that counts no example is 0, and so is its gradient, even where the other one has run away.
-        takes_mse = member.hyperparameters["reversed_mse"] > 0
-        error = squared_error(predicted, age, mask & takes_mse)
-        return error + losses.negative_squared_covariance(predicted, age, mask & ~takes_mse)
+        # A branch, so that a loss that has run away leaves no NaN in the gradient of the other.
+        return jax.lax.cond(
+            member.hyperparameters["reversed_mse"] > 0,
+            squared_error,
+            losses.negative_squared_covariance,
+            predicted,
+            age,
+            mask,
+        )
 
     rates = {"backbone": "adversarial_learning_rate", "age_head": "adversary_learning_rate"}
 
