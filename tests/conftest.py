@@ -4,13 +4,16 @@ import gc
 import os
 import tempfile
 
+# Nothing of what is imported and collected is garbage: to look for it takes a second of every process.
+gc.disable()
+
 # Most of a test's time goes into compiling small programs: half of it into XLA's fusion emitters, whose place the older
-# ones take here, and a third into optimising. `make test-slow` and `make test-real` set the flags of
+# ones take here, a third into optimising, and a quarter of what is left into splitting programs for more cores. `make test-slow` and `make test-real` set the flags of
 # experiments/run/devices.py, so that they run what users run.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-    " --xla_cpu_use_fusion_emitters=false",
+    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
 
 # What one worker has compiled, the other and later tests need not compile again.
@@ -31,8 +34,8 @@ jax.config.update("jax_numpy_rank_promotion", "allow")
 
 def pytest_collection_finish():
     """What was imported and collected stays to the end: the garbage collector need not look at it again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -103,9 +103,9 @@ def test_a_finished_run_started_again_prints_the_same_and_does_nothing(default_r
         return {path: path.stat().st_mtime_ns for path in default_run.rglob("*") if path.name != ".lock"}
 
     before = stamps()
-    again = launching.start(folder, *launching.TINY, *launching.FEW_ARMS, f"--workdir={default_run}")
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == default_run.with_suffix(".out").read_text()
+    code, out, error = launching.start_one(folder, *launching.TINY, *launching.FEW_ARMS, f"--workdir={default_run}")
+    assert code == 0, error
+    assert out == default_run.with_suffix(".out").read_text()
     assert stamps() == before
 
 
@@ -113,13 +113,13 @@ def test_another_configuration_or_process_in_the_same_workdir_is_refused(default
     workdir = shutil.copytree(default_run, tmp_path / "run")
     arguments = [*launching.TINY, *launching.FEW_ARMS, "--config.age_epochs=3", f"--workdir={workdir}"]
     with open(workdir / ".lock") as lock:
-        other = launching.start(folder, *arguments)
+        other, _, other_error = launching.start_one(folder, *arguments)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        second = launching.start(folder, *arguments)
-    assert (other.returncode, second.returncode) == (1, 1)
-    assert "holds a run of another configuration (age_epochs was 2, is 3); use another --workdir" in other.stderr
-    assert "is running there; wait for it, or use another --workdir." in second.stderr
-    assert "Traceback (most" not in other.stderr + second.stderr
+        second, _, second_error = launching.start_one(folder, *arguments)
+    assert (other, second) == (1, 1)
+    assert "holds a run of another configuration (age_epochs was 2, is 3); use another --workdir" in other_error
+    assert "is running there; wait for it, or use another --workdir." in second_error
+    assert "Traceback (most" not in other_error + second_error
 
 
 @pytest.mark.slow  # tests/sweeps/test_kill.py kills a sweep ten times among the fast ones.

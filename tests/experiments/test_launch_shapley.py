@@ -117,9 +117,10 @@ def test_the_blocks_of_seeds_do_not_change_a_seed(default_run, folder):
 
 def test_a_finished_run_started_again_prints_the_same_and_does_nothing(default_run, folder):
     before = (default_run / "results.parquet").stat().st_mtime_ns
-    again = launching.start(folder, *launching.TINY_SHAPLEY, f"--workdir={default_run}", study="shapley")
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == default_run.with_suffix(".out").read_text()
+    arguments = [*launching.TINY_SHAPLEY, f"--workdir={default_run}"]
+    code, out, error = launching.start_one(folder, *arguments, study="shapley")
+    assert code == 0, error
+    assert out == default_run.with_suffix(".out").read_text()
     assert (default_run / "results.parquet").stat().st_mtime_ns == before
 
 
