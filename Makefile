@@ -21,7 +21,7 @@ shapley: $(stamp)
 	$(bin)/python -m experiments.shapley --workdir=runs/shapley
 
 test: $(stamp)
-	$(bin)/python -m pytest -q -n 2 --durations=15 -m "not slow and not real_data"
+	$(bin)/python -m pytest -q -n 2 --dist worksteal --durations=15 -m "not slow and not real_data"
 
 test-slow: $(stamp)
 	XLA_FLAGS=$(as_users_run) $(bin)/python -m pytest -q -m "slow and not real_data"

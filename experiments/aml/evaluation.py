@@ -80,6 +80,8 @@ def prepare_evaluation(run: Context, setting: Setting, members: Member, variable
     function, each, shared = _evaluated(run, setting, members, variables)
     places = len(placement.devices) * placement.width
     sweeps.prepare_over_all(function, each, shared, placement, places=places)
+    age = run.data.arrays["age"]
+    _agreement.lower(age, age, run.data.evaluate[0]).compile()
 
 
 def _evaluated(run, setting, members, variables):

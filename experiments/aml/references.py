@@ -119,6 +119,13 @@ def reference_tables(run: Context, inputs: Mapping[str, Stored], fold: int) -> O
 _detection, _age_prediction = jax.jit(detection), jax.jit(age_prediction)
 
 
+def prepare_references(run: Context) -> None:
+    """Compiles the metrics of the references."""
+    infarction, age = run.data.arrays["infarction"], run.data.arrays["age"]
+    _detection.lower(infarction, infarction, age, run.data.evaluate[0]).compile()
+    _age_prediction.lower(infarction, age, run.data.evaluate[0]).compile()
+
+
 def _table(fold, method, values):
     row = pd.DataFrame({"member": [pd.NA], "seed": [pd.NA], "fold": [fold], "method": [method]})
     return long(

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.aml import arms
 from experiments.aml.evaluation import evaluate, prepare_evaluation
+from experiments.aml.references import prepare_references
 from experiments.run.context import Context
 from experiments.run.parts import Stored
 from experiments.run.study import Output
@@ -57,7 +58,7 @@ def _joint(setting: Setting, epochs: int, ramp_epochs: int) -> training.Stage:
 
 
 def prepare(run: Context) -> Iterator[None]:
-    """Compiles what the parts after the baseline's training need: its evaluation, the third stage, joint training."""
+    """Compiles what the parts after the baseline's training need: evaluation, third stage, joint training, metrics."""
     config, data = run.config, run.data
     placement = run.placement(None)
 
@@ -73,13 +74,15 @@ def prepare(run: Context) -> Iterator[None]:
         grid, _ = arms.adversarial(config, arms.baseline(config))
         previous = {name: _rows(start[name], len(grid)) for name in ("variables", "scale")}
         stage = _adversarial(setting(run), config.adversarial_epochs)
-        sweeps.prepare([stage], members(grid), data.arrays, previous=previous, placement=placement)
+        _prepare(run, [stage], members(grid), placement, previous)
         yield
     if config.joint.alphas:
         own = config.joint
         stage = _joint(setting(run, own.batch_size, own.dropout), own.epochs, own.ramp_epochs)
-        sweeps.prepare([stage], members(arms.joint(config)), data.arrays, placement=placement)
+        _prepare(run, [stage], members(arms.joint(config)), placement)
         yield
+    prepare_references(run)
+    yield
 
 
 def _rows(shapes: Any, count: int) -> Any:
@@ -113,6 +116,16 @@ def joint(run: Context, inputs: Mapping[str, Stored]) -> Output:
     return Output(evaluate(run, setting(run), _sweep(run, "joint", [stage], arms.joint(run.config)), "joint"))
 
 
+def _places(placement: sweeps.Placement) -> int | None:
+    """All members, but one a device where a device takes one at a time anyway: without a loop over members the programs
+    have a third less to compile."""
+    return len(placement.devices) if placement.width == 1 else None
+
+
+def _prepare(run, stages, members, placement, previous=None):
+    sweeps.prepare(stages, members, run.data.arrays, previous=previous, placement=placement, places=_places(placement))
+
+
 def _sweep(run: Context, name: str, stages: list[training.Stage], grid: Any, previous: Any = None):
     data = run.data
-    return sweep(run, name, stages, grid, data.arrays, data.train, data.evaluate, previous=previous)
+    return sweep(run, name, stages, grid, data.arrays, data.train, data.evaluate, previous=previous, places=_places)

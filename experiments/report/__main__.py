@@ -22,7 +22,7 @@ def rebuild(argv: Sequence[str]) -> None:
     try:
         name = str(read_workdir(workdir).results["experiment"].iloc[0])
         if importlib.util.find_spec(f"experiments.{name}"):
-            study = importlib.import_module(f"experiments.{name}.__main__").STUDY
+            study = importlib.import_module(f"experiments.{name}.study").STUDY
             page = write_report(workdir, study.sections, title=study.title, lead=study.lead)
         else:
             page = write_report(workdir)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import pathlib
 import sys
 import traceback
@@ -37,6 +38,7 @@ def main(study: Study, config_file: str | None = None) -> None:
         config = config_flags.DEFINE_config_file("config", file, "Configuration[:VARIANT].")
 
     def start(_):
+        gc.freeze()  # What was imported stays to the end: to look through it again would cost a second or two.
         chosen = config.value
         folder = "-".join([name, chosen.variant] if chosen.variant else [name])
         workdir = pathlib.Path(_WORKDIR.value or pathlib.Path("runs") / folder)

@@ -115,13 +115,16 @@ def _bootstrap(
     def resampled(index):
         draw = functools.partial(resample_subjects, jax.random.fold_in(key, index), subject, num_subjects)
         weights = jnp.vectorize(draw, signature="(n)->(n)")(mask)
-        return metric(predictions, targets, mask=mask, weights=weights)
+        # The examples themselves come last, so that the metric is compiled once and not a second time for them.
+        return metric(predictions, targets, mask=mask, weights=jnp.where(index < num_resamples, weights, 1))
 
-    values = jax.lax.map(resampled, jnp.arange(num_resamples), batch_size=min(batch_size, num_resamples))
+    # Batches of one size: a smaller last one would be compiled beside the others.
+    num_batches = -(-(num_resamples + 1) // batch_size)
+    size = -(-(num_resamples + 1) // num_batches)
+    values = jax.lax.map(resampled, jnp.arange(num_batches * size), batch_size=size)
+    estimate, values = values[num_resamples], values[:num_resamples]
     low, high = jnp.nanquantile(values, jnp.array([(1 - level) / 2, (1 + level) / 2]), axis=0)
-    return Interval(
-        metric(predictions, targets, mask=mask), low, high, jnp.sum(jnp.isnan(values), axis=0, dtype=jnp.int32)
-    )
+    return Interval(estimate, low, high, jnp.sum(jnp.isnan(values), axis=0, dtype=jnp.int32))
 
 
 def resample_subjects(key: jax.Array, subject: jax.Array, num_subjects: int, mask: jax.Array) -> jax.Array:

@@ -152,7 +152,7 @@ def start_each(folder, cases, imported="experiments.run.launch"):
 def start_one(folder, *arguments, study="aml"):
     """Return code, standard output and error of a study that does little, without the seconds of a process's end."""
     module = f"experiments.{study}"
-    return start_each(folder, {"one": [module, *arguments]}, f"{module}.__main__")["one"]
+    return start_each(folder, {"one": [module, *arguments]}, f"{module}.study")["one"]
 
 
 @contextlib.contextmanager

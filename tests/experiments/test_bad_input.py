@@ -90,7 +90,7 @@ def outcomes(folder):
             f"--config.data_dir={folder / f'folder of {name}'}",
         ]
     cases = {name: [*arguments, f"--workdir=runs/{name}"] for name, arguments in cases.items()}
-    done = launching.start_each(folder, cases, "experiments.aml.__main__")
+    done = launching.start_each(folder, cases, "experiments.aml.study")
     return {name: (*outcome, folder / "runs" / name) for name, outcome in done.items()}
 
 

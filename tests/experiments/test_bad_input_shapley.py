@@ -83,7 +83,7 @@ def outcomes(folder):
         cases[name] = [f"--config={config}:ECG200", *launching.TINY_SHAPLEY, f"--config.data_dir={archive}", *arguments]
     workdirs = {name: folder / f"run-{number}" for number, name in enumerate(cases)}
     cases = {name: ["experiments.shapley", *own, f"--workdir={workdirs[name]}"] for name, own in cases.items()}
-    done = launching.start_each(folder, cases, "experiments.shapley.__main__")
+    done = launching.start_each(folder, cases, "experiments.shapley.study")
     return {name: (*outcome, workdirs[name]) for name, outcome in done.items()}
 
 
