@@ -226,7 +226,7 @@ def mlp_probe(
         # The examples to draw from come first: masked ones can neither be drawn nor shift what is drawn.
         order, count = jnp.argsort(~use, stable=True), jnp.sum(use)
 
-        def judge(params):
+        def on_held_out(params):
             outputs = predict(params, features)
             return jnp.sum(jnp.where(held_out, (outputs - targets) ** 2, 0)), outputs
 
@@ -243,11 +243,11 @@ def mlp_probe(
             draws = jax.random.randint(jax.random.fold_in(batch_key, number), shape, 0, jnp.maximum(count, 1))
             drawn = order[draws]
             (params, state), _ = jax.lax.scan(step, (params, state), (features[drawn], targets[drawn]))
-            error, outputs = judge(params)
+            error, outputs = on_held_out(params)
             better = error < best_error
             return (params, state, jnp.where(better, error, best_error), jnp.where(better, outputs, best)), None
 
-        carry = (params, optimizer.init(params), *judge(params))
+        carry = (params, optimizer.init(params), *on_held_out(params))
         (_, _, _, best), _ = jax.lax.scan(check, carry, jnp.arange(num_steps // steps_between_checks))
         return best, jnp.any(held_out) & jnp.any(use)
 

@@ -8,8 +8,8 @@ import tempfile
 gc.disable()
 
 # Most of a test's time goes into compiling small programs: half of it into XLA's fusion emitters, whose place the older
-# ones take here, a third into optimising, and a quarter of what is left into splitting programs for more cores. `make test-slow` and `make test-real` set the flags of
-# experiments/run/devices.py, so that they run what users run.
+# ones take here, a third into optimising, and a quarter of what is left into splitting programs for more cores.
+# `make test-slow` and `make test-real` set the flags of experiments/run/devices.py, so that they run what users run.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -25,8 +25,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import jax
-import pytest
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "allow")

@@ -2,7 +2,7 @@
 
 # Worker processes of `multiprocessing` import this file again and need nothing of the study: it is imported here.
 if __name__ == "__main__":
-    from experiments.shapley.study import STUDY
     from experiments.run import launch
+    from experiments.shapley.study import STUDY
 
     launch.main(STUDY)

@@ -128,7 +128,7 @@ def evaluate(
     num_resamples: int = 1000,
     mlp_steps: int = 2000,
 ) -> Evaluation:
-    """Judges a model of one member on its evaluation mask.
+    """Evaluates a model of one member on its evaluation mask.
 
     Args:
       setting: As in training.

@@ -94,7 +94,7 @@ _making = threading.Lock()
 def program(function: Callable, what: Any, placement: Placement) -> Program:
     """The program of `function(what, each, shared)`; the same one again for the same arguments.
 
-    So the sweeps of one stage, and one judge of many sweeps, compile once.
+    So the sweeps of one stage, and one evaluation of many sweeps, compile once.
     """
     with _making:  # Two threads must not make two of one.
         return _program(function, what, placement)
@@ -140,14 +140,14 @@ class Call:
 def begin(stage: Stage, each: Any, data: Any) -> tuple[Run, jax.Array, jax.Array]:
     """The run before its first epoch, whether its state holds a NaN, and whether it has epochs to run."""
     member, previous = each
-    return _judged(stage, begin_run(stage, member, previous, data))
+    return _with_status(stage, begin_run(stage, member, previous, data))
 
 
 def advance(stage: Stage, each: Any, data: Any) -> tuple[Run, jax.Array, jax.Array]:
     """The run a number of epochs later, or where it stopped before, and as `begin`."""
     member, run, length = each
     stop = jnp.minimum(run.epochs_run + length, stage.num_epochs)
-    return _judged(stage, advance_run(stage, member, run, data, run.epochs_run, stop))
+    return _with_status(stage, advance_run(stage, member, run, data, run.epochs_run, stop))
 
 
 def finish(function: Callable, each: Any, data: Any) -> Any:
@@ -161,7 +161,7 @@ def apply(function: Callable, each: Any, shared: Any) -> Any:
     return function(*each, *shared)
 
 
-def _judged(stage, run):
+def _with_status(stage, run):
     leaves = [leaf for leaf in jax.tree.leaves(run.state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     diverged = functools.reduce(jnp.logical_or, [jnp.isnan(leaf).any() for leaf in leaves], jnp.bool_(False))
     goes_on = ~diverged & (run.epochs_run < stage.num_epochs)

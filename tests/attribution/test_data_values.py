@@ -40,16 +40,16 @@ def test_knn_shapley_is_the_shapley_value_by_enumeration(k):
         np.float32,
     )
     exact = games.exact_values(worth, games.semivalue_weights(7))
-    said = data_values.knn_shapley(train, labels, test, test_labels, k)
-    np.testing.assert_allclose(said, exact, atol=1e-6)
-    np.testing.assert_allclose(said.sum(), worth[-1], atol=1e-6)
+    found = data_values.knn_shapley(train, labels, test, test_labels, k)
+    np.testing.assert_allclose(found, exact, atol=1e-6)
+    np.testing.assert_allclose(found.sum(), worth[-1], atol=1e-6)
 
 
 def test_knn_shapley_by_hand():
     # One neighbour, at distances 1, 2, 3 a hit, a miss and a hit: s_3 = 1/3, s_2 = 1/3 - 1/2, s_1 = s_2 + 1.
     train, labels = np.float32([[1], [2], [3]]), np.array([1, 0, 1])
-    said = data_values.knn_shapley(train, labels, np.float32([[0]]), np.array([1]), 1)
-    np.testing.assert_allclose(said, [5 / 6, -1 / 6, 1 / 3], rtol=1e-6)
+    found = data_values.knn_shapley(train, labels, np.float32([[0]]), np.array([1]), 1)
+    np.testing.assert_allclose(found, [5 / 6, -1 / 6, 1 / 3], rtol=1e-6)
     with pytest.raises(ValueError, match="4 neighbours of 3 training samples; give 1 to 3"):
         data_values.knn_shapley(train, labels, train, labels, 4)
 
@@ -77,11 +77,11 @@ def test_knn_shapley_among_is_a_loop_over_knn_shapley_and_jit_and_order_change_n
         others = np.delete(np.arange(70), test)
         expected[others] += one(train[others], labels[others], train[test : test + 1], labels[test : test + 1], k) / 69
     among = jax.jit(data_values.knn_shapley_among, static_argnums=2)
-    said = among(train, labels, k)
-    np.testing.assert_allclose(said, expected, atol=1e-6)
-    np.testing.assert_allclose(data_values.knn_shapley_among(train, labels, k), said, atol=1e-6)
+    found = among(train, labels, k)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(data_values.knn_shapley_among(train, labels, k), found, atol=1e-6)
     order = np.random.default_rng(2).permutation(70)
-    np.testing.assert_allclose(among(train[order], labels[order], k), said[order], atol=1e-6)
+    np.testing.assert_allclose(among(train[order], labels[order], k), found[order], atol=1e-6)
 
 
 def test_knn_shapley_takes_whole_numbers_and_names_what_it_cannot_do():
@@ -108,8 +108,8 @@ def test_the_papers_score_ranks_by_confidence():
     def probabilities(x):
         return jax.nn.softmax(jax.nn.relu(x) @ weights)
 
-    said = deep_shap(probabilities, x, x)
-    scores = data_values.attribution_scores(said.values, labels)
+    found = deep_shap(probabilities, x, x)
+    scores = data_values.attribution_scores(found.values, labels)
     own = np.asarray(probabilities(x))[np.arange(9), labels]
     expected = np.asarray(probabilities(x)).mean(0)[labels]
     np.testing.assert_allclose(scores, own - expected, atol=1e-5)
@@ -118,18 +118,18 @@ def test_the_papers_score_ranks_by_confidence():
 def test_out_of_bag_counts_only_learners_without_the_sample():
     correct = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]], bool)
     in_bag = np.array([[1, 0, 1], [0, 0, 1], [0, 1, 1]], bool)
-    said = data_values.out_of_bag(correct, in_bag)
-    np.testing.assert_allclose(said.values, [0.5, 0.5, np.nan])
-    assert np.isnan(said.standard_error[2])
+    found = data_values.out_of_bag(correct, in_bag)
+    np.testing.assert_allclose(found.values, [0.5, 0.5, np.nan])
+    assert np.isnan(found.standard_error[2])
 
 
 def test_out_of_bag_has_the_standard_error_of_a_mean():
     rng = np.random.default_rng(4)
     correct, in_bag = rng.normal(size=(30, 5)), rng.random((30, 5)) < 0.5
-    said = data_values.out_of_bag(correct, in_bag)
+    found = data_values.out_of_bag(correct, in_bag)
     out = [correct[~in_bag[:, sample], sample] for sample in range(5)]
-    np.testing.assert_allclose(said.values, [part.mean() for part in out], rtol=1e-5)
-    np.testing.assert_allclose(said.standard_error, [stats.sem(part) for part in out], rtol=1e-5)
+    np.testing.assert_allclose(found.values, [part.mean() for part in out], rtol=1e-5)
+    np.testing.assert_allclose(found.standard_error, [stats.sem(part) for part in out], rtol=1e-5)
 
 
 def squared(params, sample):
@@ -140,12 +140,12 @@ def squared(params, sample):
 def test_tracin_is_the_gradients_dot_products_by_closed_form():
     train, test = (draw(8, 3), draw(8, seed=1)), (draw(5, 3, seed=2), draw(5, seed=3))
     steps, rates = draw(2, 3, seed=4), np.float32([0.1, 0.3])
-    said = data_values.tracin(squared, {"weights": steps}, rates, train, test, at_once=3)
+    found = data_values.tracin(squared, {"weights": steps}, rates, train, test, at_once=3)
     expected = np.zeros(8)
     for weights, rate in zip(steps, rates, strict=True):
         own, other = ((x @ weights - y)[:, None] * x for x, y in (train, test))
         expected += rate * own @ other.mean(0)
-    np.testing.assert_allclose(said, expected, rtol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_influence_is_the_closed_form_and_predicts_leaving_one_out():
@@ -164,9 +164,9 @@ def test_influence_is_the_closed_form_and_predicts_leaving_one_out():
         return 0.5 * ((test[0] @ weights - test[1]) ** 2).mean()
 
     params = {"weights": jnp.asarray(weights, jnp.float32)}
-    said = data_values.influence(squared, params, (x, y), test, damping=damping, iterations=20)
+    found = data_values.influence(squared, params, (x, y), test, damping=damping, iterations=20)
     hessian = x.T @ x / 30 + damping * np.eye(3)
     towards = np.linalg.solve(hessian, ((test[0] @ weights - test[1])[:, None] * test[0]).mean(0))
-    np.testing.assert_allclose(said, (x @ weights - y) * (x @ towards) / 30, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found, (x @ weights - y) * (x @ towards) / 30, rtol=1e-3, atol=1e-6)
     left_out = [test_loss(fit(everyone != one)) - test_loss(weights) for one in everyone]
-    assert np.corrcoef(said, left_out)[0, 1] > 0.97
+    assert np.corrcoef(found, left_out)[0, 1] > 0.97

@@ -105,16 +105,16 @@ LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (normalis
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
 def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(function):
-    said, predictions, expected = jax.jit(
+    found, predictions, expected = jax.jit(
         lambda x, background: (deep_shap(function, x, background), function(x), function(background).mean(0))
     )(INPUTS, BACKGROUND)
-    np.testing.assert_allclose(said.predictions, predictions, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(said.expected, expected, rtol=1e-5, atol=1e-6)
-    total = said.values.sum((2, 3))
+    np.testing.assert_allclose(found.predictions, predictions, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.expected, expected, rtol=1e-5, atol=1e-6)
+    total = found.values.sum((2, 3))
     size = np.abs(predictions) + np.abs(expected)
     np.testing.assert_array_less(np.abs(total - (predictions - expected)), 1e-5 * size + 1e-6)
-    np.testing.assert_allclose(said.residual, predictions - expected - total, atol=1e-5 * size.max())
-    assert np.abs(said.values).max() > 1e-2
+    np.testing.assert_allclose(found.residual, predictions - expected - total, atol=1e-5 * size.max())
+    assert np.abs(found.values).max() > 1e-2
 
 
 def test_equals_deep_explainer():
@@ -133,11 +133,11 @@ def test_equals_deep_explainer():
             x = max_pool(jax.nn.relu(x * layer["scale"] + layer["bias"]), (2,))
         return flat(x) @ given["dense/kernel"] + given["dense/bias"]
 
-    said, predictions = jax.jit(lambda x, background: (deep_shap(function, x, background), function(x)))(
+    found, predictions = jax.jit(lambda x, background: (deep_shap(function, x, background), function(x)))(
         *small_net.data()
     )
     np.testing.assert_allclose(predictions, expected["predictions"], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(said.values, expected["values"], rtol=1e-4, atol=1e-4 * np.abs(said.values).max())
+    np.testing.assert_allclose(found.values, expected["values"], rtol=1e-4, atol=1e-4 * np.abs(found.values).max())
 
 
 def test_one_neuron_by_hand():
@@ -145,15 +145,15 @@ def test_one_neuron_by_hand():
     # Slopes of the ReLU: (1.5 - 0) / 2.5 = 0.6, and (1.5 - 4) / (-2.5) = 1.
     # Multipliers: (1.2, -1.8) and (2, -3); changes (2, 0.5) and (1, 1.5); products (2.4, -0.9) and (2, -4.5).
     x, background = np.float32([[2, 0.5]]), np.float32([[0, 0], [1, -1]])
-    said = deep_shap(lambda x: jax.nn.relu(x @ jnp.float32([[2], [-3]]) - 1), x, background)
-    np.testing.assert_allclose(said.values[0, 0], [2.2, -2.7], rtol=1e-6)
-    np.testing.assert_allclose(said.expected, [2.0])
+    found = deep_shap(lambda x: jax.nn.relu(x @ jnp.float32([[2], [-3]]) - 1), x, background)
+    np.testing.assert_allclose(found.values[0, 0], [2.2, -2.7], rtol=1e-6)
+    np.testing.assert_allclose(found.expected, [2.0])
 
 
 def test_a_maximum_credits_the_largest_at_either_point():
     # Maxima 3 (the second) and 2 (the first): between them is 3, all the way up from 2 belongs to the second.
-    said = deep_shap(lambda x: x.max(1, keepdims=True), np.float32([[1, 3, 0]]), np.float32([[2, 1, 0.5]]))
-    np.testing.assert_allclose(said.values[0, 0], [0, 1, 0], atol=1e-7)
+    found = deep_shap(lambda x: x.max(1, keepdims=True), np.float32([[1, 3, 0]]), np.float32([[2, 1, 0.5]]))
+    np.testing.assert_allclose(found.values[0, 0], [0, 1, 0], atol=1e-7)
     back = deep_shap(lambda x: x.max(1, keepdims=True), np.float32([[2, 1, 0.5]]), np.float32([[1, 3, 0]]))
     np.testing.assert_allclose(back.values[0, 0], [0, -1, 0], atol=1e-7)
     pooled_ = deep_shap(
@@ -173,11 +173,11 @@ ADDITIVE = {
 
 @pytest.mark.parametrize("name", ADDITIVE)
 def test_they_are_shapley_values_where_at_most_two_inputs_meet_in_a_product(name):
-    exact, said = jax.jit(lambda *points: [method(ADDITIVE[name], *points) for method in (exact_shapley, deep_shap)])(
+    exact, found = jax.jit(lambda *points: [method(ADDITIVE[name], *points) for method in (exact_shapley, deep_shap)])(
         draw(3, 4), draw(6, 4, seed=5)
     )
-    np.testing.assert_allclose(said.values, exact.values, rtol=2e-5, atol=2e-6)
-    np.testing.assert_allclose(said.expected, exact.expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.values, exact.values, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(found.expected, exact.expected, rtol=1e-5, atol=1e-6)
 
 
 def test_equal_points_have_no_contribution_and_no_nan():
@@ -185,8 +185,8 @@ def test_equal_points_have_no_contribution_and_no_nan():
     *equal, of_zero = jax.jit(
         lambda x, zero: (*(deep_shap(function, x[:1], x[:1]) for function in functions), deep_shap(transform, zero, x))
     )(INPUTS, zero)
-    for said in equal:
-        np.testing.assert_allclose(said.values, 0, atol=1e-7)
+    for found in equal:
+        np.testing.assert_allclose(found.values, 0, atol=1e-7)
     assert np.isfinite(of_zero.values).all()
 
 
@@ -240,20 +240,20 @@ def test_bad_input_is_one_sentence():
     ids=["product", "relu", "maximum"],
 )
 def test_a_function_of_nan_says_nan(function):
-    said = deep_shap(function, draw(2, 3), draw(2, 3))
-    assert np.isnan(said.predictions).all()
-    assert np.isnan(said.values).any(-1).all()
-    assert np.isnan(said.residual).all()
+    found = deep_shap(function, draw(2, 3), draw(2, 3))
+    assert np.isnan(found.predictions).all()
+    assert np.isnan(found.values).any(-1).all()
+    assert np.isnan(found.residual).all()
 
 
 @pytest.mark.parametrize("nothing", [-jnp.inf, jnp.finfo(jnp.float32).min])
 def test_masked_logits_take_part_in_nothing(nothing):
     x, background, kept = draw(2, 5), draw(3, 5, seed=1), np.array([True, True, False, True, False])
-    said, without = jax.jit(
+    found, without = jax.jit(
         lambda x, background: (
             deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, nothing)), x, background),
             deep_shap(lambda x: jax.nn.softmax(x), x[:, kept], background[:, kept]),
         )
     )(x, background)
-    np.testing.assert_array_equal(np.asarray(said.values)[..., ~kept], 0)
-    np.testing.assert_allclose(np.asarray(said.values)[:, kept][..., kept], without.values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(np.asarray(found.values)[..., ~kept], 0)
+    np.testing.assert_allclose(np.asarray(found.values)[:, kept][..., kept], without.values, rtol=1e-5, atol=1e-6)

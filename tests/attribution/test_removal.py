@@ -112,8 +112,8 @@ def test_the_samples_may_come_in_any_order(side):
         labels[0] = 7
         order = rng.permutation(len(values))
         options = {"side": side, "keep_classes": True}
-        said = kept(values, labels, 20, **options)
-        np.testing.assert_array_equal(kept(values[order], labels[order], 20, **options), said[order])
+        found = kept(values, labels, 20, **options)
+        np.testing.assert_array_equal(kept(values[order], labels[order], 20, **options), found[order])
 
 
 def test_top_and_bottom_are_each_others_mirror():

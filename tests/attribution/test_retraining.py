@@ -79,19 +79,19 @@ def test_sampled_values_converge_to_enumeration(exact, weights):
     values = games.exact_values(exact, games.semivalue_weights(8) if weights is None else weights)
     errors = []
     for num_pairs in (20, 2000):
-        said = retraining.sampled_semivalues(look_up, 8, jax.random.key(1), num_pairs=num_pairs, weights=weights)
-        assert (np.abs(said.values - values) <= 4.5 * said.standard_error + 1e-6).all()
-        errors.append(np.sqrt(np.mean((said.values - values) ** 2)))
+        found = retraining.sampled_semivalues(look_up, 8, jax.random.key(1), num_pairs=num_pairs, weights=weights)
+        assert (np.abs(found.values - values) <= 4.5 * found.standard_error + 1e-6).all()
+        errors.append(np.sqrt(np.mean((found.values - values) ** 2)))
     assert errors[1] < errors[0] / 4
 
 
 def test_banzhaf_converges_to_enumeration(exact):
     values = games.exact_values(exact, games.banzhaf_weights(8))
-    said = retraining.sampled_banzhaf(
+    found = retraining.sampled_banzhaf(
         lambda masks: exact[masks @ 2 ** np.arange(8)], 8, jax.random.key(2), num_subsets=4000
     )
-    assert (np.abs(said.values - values) <= 4.5 * said.standard_error).all()
-    assert np.abs(said.values - values).max() < 0.01
+    assert (np.abs(found.values - values) <= 4.5 * found.standard_error).all()
+    assert np.abs(found.values - values).max() < 0.01
 
 
 def test_truncation_retrains_less_stays_complete_and_underestimates_harm(exact):
@@ -101,17 +101,17 @@ def test_truncation_retrains_less_stays_complete_and_underestimates_harm(exact):
         asked.append(len(masks))
         return exact[masks @ 2 ** np.arange(8)]
 
-    key, counts, said = jax.random.key(3), [], []
+    key, counts, found = jax.random.key(3), [], []
     for tolerance in (0.0, 0.05):
         asked.clear()
-        said.append(retraining.sampled_semivalues(look_up, 8, key, num_pairs=200, tolerance=tolerance, block=1))
+        found.append(retraining.sampled_semivalues(look_up, 8, key, num_pairs=200, tolerance=tolerance, block=1))
         counts.append(sum(asked))
     assert counts[0] == 2 + 400 * 7
     assert counts[1] < 0.9 * counts[0]
-    for part in said:
+    for part in found:
         np.testing.assert_allclose(part.values.sum(0), exact[-1] - exact[0], rtol=1e-4)
     mislabelled = np.flatnonzero(PLAYERS == 6)[0]
-    assert said[0].values[mislabelled, 0] < said[1].values[mislabelled, 0] < 0
+    assert found[0].values[mislabelled, 0] < found[1].values[mislabelled, 0] < 0
 
 
 def test_the_mislabelled_sample_is_worth_least(exact):

@@ -33,8 +33,8 @@ def test_the_minimum_of_two_positive_inputs_is_shared_equally(both):
 
 def test_a_negative_input_alone_is_the_minimum():
     # min(-1, 2) against min(0, 0): h = relu(i1 - i2) stays 0 whatever comes first, and i1 gets all of -1.
-    said = deep_shap(minimum, np.float32([[-1, 2]]), np.zeros((1, 2), np.float32), rule="reveal_cancel")
-    np.testing.assert_allclose(said.values[0, 0], [-1, 0], atol=1e-6)
+    found = deep_shap(minimum, np.float32([[-1, 2]]), np.zeros((1, 2), np.float32), rule="reveal_cancel")
+    np.testing.assert_allclose(found.values[0, 0], [-1, 0], atol=1e-6)
 
 
 WEIGHTS = [draw(5, 7, seed=1), draw(7, 6, seed=2), draw(6, 3, seed=3)]
@@ -92,8 +92,8 @@ def by_both_rules(functions, x, background):
 def test_a_dense_network_equals_the_papers_formulas(rule):
     x, background = draw(4, 5, seed=7), draw(6, 5, seed=8)
     expected = np.stack([np.mean([plain_contributions(a, r, rule) for r in background], axis=0) for a in x])
-    said = deep_shap(dense, x, background, rule=rule)
-    np.testing.assert_allclose(said.values, expected, rtol=1e-4, atol=1e-5)
+    found = deep_shap(dense, x, background, rule=rule)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_rules_differ_only_where_something_cancels():
@@ -166,7 +166,7 @@ LONG = [pytest.param(function, marks=pytest.mark.slow) for function in (everythi
 @pytest.mark.parametrize("function", [*FUNCTIONS, *LONG], ids=lambda function: function.__name__)
 def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(function):
     x, background = (INPUTS[:, :5, 0], BACKGROUND[:, :5, 0]) if function is dense else (INPUTS, BACKGROUND)
-    said, rescaled, predictions, expected = jax.jit(
+    found, rescaled, predictions, expected = jax.jit(
         lambda x, background: (
             deep_shap(function, x, background, rule="reveal_cancel"),
             deep_shap(function, x, background),
@@ -175,11 +175,11 @@ def test_contributions_sum_to_the_prediction_minus_the_mean_over_the_background(
         )
     )(x, background)
     size = np.abs(predictions) + np.abs(expected)
-    total = said.values.reshape(*predictions.shape, -1).sum(-1)
+    total = found.values.reshape(*predictions.shape, -1).sum(-1)
     np.testing.assert_array_less(np.abs(total - (predictions - expected)), 1e-5 * size + 1e-6)
-    np.testing.assert_allclose(said.predictions, rescaled.predictions, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.predictions, rescaled.predictions, rtol=1e-5, atol=1e-6)
     # It is another rule indeed.
-    assert np.abs(said.values - rescaled.values).max() > 1e-2 * np.abs(said.values).max()
+    assert np.abs(found.values - rescaled.values).max() > 1e-2 * np.abs(found.values).max()
 
 
 def test_a_scale_after_the_convolution_leaves_something_to_reveal():
@@ -208,18 +208,18 @@ def test_strategies_of_convolution_agree_and_jit_changes_nothing():
 
 
 def test_equal_points_and_masked_logits_have_no_contribution():
-    said = deep_shap(normalised_convolution, INPUTS[:1], INPUTS[:1], rule="reveal_cancel")
-    np.testing.assert_allclose(said.values, 0, atol=1e-7)
+    found = deep_shap(normalised_convolution, INPUTS[:1], INPUTS[:1], rule="reveal_cancel")
+    np.testing.assert_allclose(found.values, 0, atol=1e-7)
     x, background, kept = draw(2, 5), draw(3, 5, seed=1), np.array([True, True, False, True, False])
-    said = deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, -jnp.inf)), x, background, rule="reveal_cancel")
-    np.testing.assert_array_equal(said.values[..., ~kept], 0)
-    assert np.isfinite(said.values).all()
+    found = deep_shap(lambda x: jax.nn.softmax(jnp.where(kept, x, -jnp.inf)), x, background, rule="reveal_cancel")
+    np.testing.assert_array_equal(found.values[..., ~kept], 0)
+    assert np.isfinite(found.values).all()
 
 
 @pytest.mark.parametrize("function", [lambda x: jax.nn.relu(x * jnp.nan), lambda x: x @ (jnp.nan * WEIGHTS[0][:3])])
 def test_a_function_of_nan_says_nan(function):
-    said = deep_shap(function, draw(2, 3), draw(2, 3, seed=1), rule="reveal_cancel")
-    assert np.isnan(said.values).any(-1).all()
+    found = deep_shap(function, draw(2, 3), draw(2, 3, seed=1), rule="reveal_cancel")
+    assert np.isnan(found.values).any(-1).all()
 
 
 def test_bad_input_is_one_sentence():

@@ -217,9 +217,9 @@ def test_an_adversary_within_the_healthy_never_sees_the_age_of_an_infarction(dat
 
 def test_curves_are_the_metrics_of_the_state_after_the_epoch(data, baseline):
     run = study.run("baseline", study.member(), None, data)
-    said = study.predictions(baseline["variables"], data)
-    score, labels = said.infarction[study.EVALUATE], data["infarction"][study.EVALUATE]
-    age = np.corrcoef(said.age[study.EVALUATE], data["age"][study.EVALUATE])[0, 1]
+    predicted = study.predictions(baseline["variables"], data)
+    score, labels = predicted.infarction[study.EVALUATE], data["infarction"][study.EVALUATE]
+    age = np.corrcoef(predicted.age[study.EVALUATE], data["age"][study.EVALUATE])[0, 1]
     assert run.logs["evaluate/accuracy"][0] == pytest.approx(accuracy_score(labels, score >= 0.5))
     assert run.logs["evaluate/roc_auc"][0] == pytest.approx(roc_auc_score(labels, score))
     assert run.logs["evaluate/age_pearson"][0] == pytest.approx(age, abs=1e-5)
@@ -234,18 +234,18 @@ def test_predictions_do_not_depend_on_how_many_are_made_at_once(data, baseline):
 def test_standardised_ages_are_a_unit_and_nothing_else(data, baseline):
     """Ages in months, from another origin: the same training, and the same predictions in the new unit."""
     months = data | {"age": 12 * data["age"] - 100}
-    said = {}
+    predicted = {}
     for name, each in (("years", data), ("months", months)):
         member = study.member(age_learning_rate=0.01, baseline_learning_rate=0)
         first = study.run("baseline", member, None, each, standardize_age=True).state
         state = study.run("age_head", member, first, each, num_epochs=300, standardize_age=True).state
         head = state["variables"]["params"]["age_head"]["Dense_0"]
         units = state["features"] @ head["kernel"][:, 0] + head["bias"]
-        said[name] = apply_heads(study.setting(), state["variables"], state["features"], state["scale"]).age
+        predicted[name] = apply_heads(study.setting(), state["variables"], state["features"], state["scale"]).age
         age = each["age"][INDEX]
-        np.testing.assert_allclose(said[name], units * age.std() + age.mean(), rtol=1e-4)
+        np.testing.assert_allclose(predicted[name], units * age.std() + age.mean(), rtol=1e-4)
         # It has learned something: the mean, and more than that.
-        error = np.asarray(said[name])[INDEX] - age
+        error = np.asarray(predicted[name])[INDEX] - age
         assert abs(error.mean()) < 0.1 * age.std()
         assert error.std() < 0.9 * age.std()
-    np.testing.assert_allclose(said["months"], 12 * np.asarray(said["years"]) - 100, rtol=1e-3)
+    np.testing.assert_allclose(predicted["months"], 12 * np.asarray(predicted["years"]) - 100, rtol=1e-3)

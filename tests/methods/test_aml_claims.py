@@ -59,31 +59,31 @@ def setting(cohorts, batch_size, dropout=0.0):
 
 
 @pytest.fixture(scope="session")
-def judge(cohorts):
+def evaluate(cohorts):
     """Judges the members of a sweep: `[member]` by name. One function for all sweeps, so compiled once."""
     data, _, _, fold = cohorts
     chosen = setting(cohorts, 32)
 
     def one(member, variables, data, fold):
-        said = predict(chosen, variables, data, member.train)
+        predicted = predict(chosen, variables, data, member.train)
         age, healthy = data["age"], data["infarction"] == 0
-        probe = functools.partial(probes.ridge_probe, said.representation, age, fold, NUM_PROBE_FOLDS)
-        judged = member.evaluate
+        probe = functools.partial(probes.ridge_probe, predicted.representation, age, fold, NUM_PROBE_FOLDS)
+        evaluated = member.evaluate
         return {
-            "auc": metrics.roc_auc(said.infarction, data["infarction"], judged),
-            "head": metrics.pearson(said.age, age, judged),
-            "probe": metrics.r2(probe(member.train), age, judged),
-            "probe_healthy": metrics.r2(probe(member.train & healthy), age, judged & healthy),
-            "score": metrics.pearson(said.infarction, age, judged),
-            "score_healthy": metrics.pearson(said.infarction, age, judged & healthy),
+            "auc": metrics.roc_auc(predicted.infarction, data["infarction"], evaluated),
+            "head": metrics.pearson(predicted.age, age, evaluated),
+            "probe": metrics.r2(probe(member.train), age, evaluated),
+            "probe_healthy": metrics.r2(probe(member.train & healthy), age, evaluated & healthy),
+            "score": metrics.pearson(predicted.infarction, age, evaluated),
+            "score_healthy": metrics.pearson(predicted.infarction, age, evaluated & healthy),
         }
 
-    def judge(members, result):
+    def evaluate(members, result):
         assert not result.diverged.any()
         each = members._replace(hyperparameters={}), result.state["variables"]
         return sweeps.over_all(one, each, (data, fold), places=2)
 
-    return judge
+    return evaluate
 
 
 @pytest.fixture(scope="session")
@@ -98,14 +98,14 @@ def base(cohorts):
 
 
 @pytest.fixture(scope="session")
-def detector(base, judge):
-    """What is said of stages 1 and 2, `[seed, cohort]` by name."""
+def detector(base, evaluate):
+    """What is measured of stages 1 and 2, `[seed, cohort]` by name."""
     _, members, result = base
-    return {name: values.reshape(SEEDS, 2) for name, values in judge(members, result).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, result).items()}
 
 
 @pytest.fixture(scope="session")
-def ncov(cohorts, base, judge):
+def ncov(cohorts, base, evaluate):
     """Stage 3 on the confounded cohort, `[seed, alpha]` by name: alpha 0 is the control with as many epochs."""
     data, train, evaluate, _ = cohorts
     base_grid, _, result = base
@@ -118,11 +118,11 @@ def ncov(cohorts, base, judge):
     previous = jax.tree.map(lambda leaf: np.repeat(leaf[rows], len(alphas), axis=0), kept)
     stage = aml.adversarial(setting(cohorts, 32), 20, adversary="ncov")
     done = sweeps.sweep([stage], members, data, previous=previous, segments=1)
-    return {name: values.reshape(SEEDS, 2) for name, values in judge(members, done).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, done).items()}
 
 
 @pytest.fixture(scope="session")
-def joint(cohorts, judge):
+def joint(cohorts, evaluate):
     """Joint training on the confounded cohort, `[seed, alpha]` by name."""
     data, train, evaluate, _ = cohorts
     rates = {"joint_learning_rate": [3e-3], "weight_decay": [1e-3], "score_share": [0.05]}
@@ -130,7 +130,7 @@ def joint(cohorts, judge):
     members = sweeps.make_members(grid, train, evaluate)
     stage = aml.joint(setting(cohorts, 128, dropout=0.3), 40, ramp_epochs=10)
     done = sweeps.sweep([stage], members, data, segments=1)
-    return {name: values.reshape(SEEDS, 2) for name, values in judge(members, done).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, done).items()}
 
 
 def test_the_baseline_detects_infarction(detector):

@@ -108,11 +108,11 @@ def test_age_prediction_agrees_with_scipy():
     spoiled = np.where(MASK, predicted, np.nan).astype(np.float32)
     values = age_prediction(spoiled, AGES, MASK)
     assert values.keys() == AGE
-    said, age = predicted[MASK], AGES[MASK]
-    np.testing.assert_allclose(values["age_pearson"], scipy.stats.pearsonr(said, age)[0], rtol=1e-5)
-    np.testing.assert_allclose(values["age_r2"], reference.r2_score(age, said), rtol=1e-4)
-    np.testing.assert_allclose(values["predicted_age_mean"], said.mean(), rtol=1e-5)
-    np.testing.assert_allclose(values["predicted_age_std"], said.std(), rtol=1e-5)
+    chosen, age = predicted[MASK], AGES[MASK]
+    np.testing.assert_allclose(values["age_pearson"], scipy.stats.pearsonr(chosen, age)[0], rtol=1e-5)
+    np.testing.assert_allclose(values["age_r2"], reference.r2_score(age, chosen), rtol=1e-4)
+    np.testing.assert_allclose(values["predicted_age_mean"], chosen.mean(), rtol=1e-5)
+    np.testing.assert_allclose(values["predicted_age_std"], chosen.std(), rtol=1e-5)
 
 
 def test_an_age_head_that_ran_away_is_seen():
@@ -126,24 +126,27 @@ def test_an_age_head_that_ran_away_is_seen():
 
 def test_an_evaluation_has_all_metrics_and_they_are_those_of_its_predictions(data, evaluation):
     assert evaluation.metrics.keys() == DETECTION | AGE | PROBES
-    said, judged = evaluation.predictions, study.EVALUATE
-    age = data["age"][judged]
-    expected = expected_detection(said.infarction[judged], data["infarction"][judged], age)
-    expected["age_pearson"] = scipy.stats.pearsonr(said.age[judged], age)[0]
-    expected["age_r2"] = reference.r2_score(age, said.age[judged])
-    expected["predicted_age_mean"], expected["predicted_age_std"] = said.age[judged].mean(), said.age[judged].std()
+    predicted, evaluated = evaluation.predictions, study.EVALUATE
+    age = data["age"][evaluated]
+    expected = expected_detection(predicted.infarction[evaluated], data["infarction"][evaluated], age)
+    expected["age_pearson"] = scipy.stats.pearsonr(predicted.age[evaluated], age)[0]
+    expected["age_r2"] = reference.r2_score(age, predicted.age[evaluated])
+    expected["predicted_age_mean"], expected["predicted_age_std"] = (
+        predicted.age[evaluated].mean(),
+        predicted.age[evaluated].std(),
+    )
     for name, value in expected.items():
         np.testing.assert_allclose(evaluation.metrics[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def test_probes_are_fitted_on_the_training_mask_and_judged_on_the_other(data, evaluation):
+def test_probes_are_fitted_on_the_training_mask_and_evaluated_on_the_other(data, evaluation):
     healthy = data["infarction"] == 0
     for suffix, who in (("", np.ones(study.SIZE, bool)), ("_healthy", healthy)):
         arguments = evaluation.predictions.representation, data["age"], SUBJECT % NUM_FOLDS, NUM_FOLDS
         fitted = study.TRAIN & who
         read = np.clip(probes.ridge_probe(*arguments, fitted), data["age"][fitted].min(), data["age"][fitted].max())
-        judged = study.EVALUATE & who
-        expected = reference.r2_score(data["age"][judged], read[judged])
+        evaluated = study.EVALUATE & who
+        expected = reference.r2_score(data["age"][evaluated], read[evaluated])
         np.testing.assert_allclose(evaluation.metrics[f"probe_ridge_r2{suffix}"], expected, rtol=1e-2, atol=1e-3)
     for name in PROBES:
         assert evaluation.metrics[name] <= 1, name

@@ -37,14 +37,14 @@ def test_a_removed_sample_and_its_twin_may_be_nan_and_of_any_class(hardening):
         "inputs": np.where(removed, np.nan, data["inputs"]),
         "label": np.where(TRAIN, data["label"], 2 - data["label"]).astype(np.int32),
     }
-    said = study.run(study.member(), hardening, previous=before, epochs=5)
+    found = study.run(study.member(), hardening, previous=before, epochs=5)
     if before:
         before = {"crafted": np.where(removed, np.nan, before["crafted"])}
-    assert_equal(study.run(study.member(), hardening, previous=before, data=spoiled, epochs=5), said)
+    assert_equal(study.run(study.member(), hardening, previous=before, data=spoiled, epochs=5), found)
     # A sample that is not removed does have an effect.
     data["inputs"][1] += 1
     other = study.run(study.member(), hardening, previous=previous(hardening), data=data, epochs=5)
-    assert distance(other.state["variables"], said.state["variables"]) > 1e-3
+    assert distance(other.state["variables"], found.state["variables"]) > 1e-3
 
 
 @jax.jit
@@ -73,10 +73,10 @@ def test_each_step_is_adams_on_the_training_samples_alone(hardening):
     for _ in range(4):
         variables, optimizer, value = plain_step(variables, optimizer, inputs, labels, 0.02)
         losses.append(value)
-    said = study.run(study.member(), hardening, previous=previous(hardening), epochs=4)
-    assert_close(said.state["variables"], variables)
-    np.testing.assert_allclose(said.logs["train/loss"][:4], losses, rtol=1e-4)
-    np.testing.assert_array_equal(said.logs["train/learning_rate"][:4], np.float32(0.02))
+    found = study.run(study.member(), hardening, previous=previous(hardening), epochs=4)
+    assert_close(found.state["variables"], variables)
+    np.testing.assert_allclose(found.logs["train/loss"][:4], losses, rtol=1e-4)
+    np.testing.assert_array_equal(found.logs["train/learning_rate"][:4], np.float32(0.02))
 
 
 def test_twins_that_equal_their_samples_change_nothing():

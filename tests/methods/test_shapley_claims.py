@@ -24,7 +24,7 @@ SETTING = shapley.Setting(
 )
 
 
-def judge(variables, inputs, label):
+def evaluate(variables, inputs, label):
     right, loss = shapley_evaluation.predictions(SETTING, variables, inputs, label)
     model = shapley.logits_of(SETTING, variables)
     pressed = attacks.projected_gradient(model, inputs, label, EPSILON, key=jax.random.key(0), num_steps=10)
@@ -33,7 +33,7 @@ def judge(variables, inputs, label):
 
 @pytest.fixture(scope="module")
 def trained():
-    """By hardening: the sweep's result, and what is said of the test beats, `[seed]` by name."""
+    """By hardening: the sweep's result, and what is measured on the test beats, `[seed]` by name."""
     config = beat_classes.BeatClassesConfig(num_train=TRAIN, num_test=200, time=96)
     dataset = beat_classes.load(config, seed=0).dataset
     data = {"inputs": dataset.inputs, "label": dataset.targets["label"].astype(np.int32)}
@@ -42,20 +42,23 @@ def trained():
     )
     everyone = np.ones((1, TRAIN), bool)
     grid = sweeps.product(seed=range(SEEDS), fold=[0], learning_rate=[3e-3], epsilon=[EPSILON])
-    members, said = sweeps.make_members(grid, everyone, everyone), {}
+    members, found = sweeps.make_members(grid, everyone, everyone), {}
     for hardening in ("none", "projected_gradient"):
         stage = shapley.classifier(SETTING, 80, hardening=hardening)
         result = sweeps.sweep([stage], members, train, segments=1)
-        said[hardening] = result, sweeps.over_all(judge, (result.state["best"].kept,), (test["inputs"], test["label"]))
-    return said
+        found[hardening] = (
+            result,
+            sweeps.over_all(evaluate, (result.state["best"].kept,), (test["inputs"], test["label"])),
+        )
+    return found
 
 
 def test_it_learns(trained):
-    result, said = trained["none"]
+    result, found = trained["none"]
     assert not result.diverged.any()
     curve = result.logs["classifier"]["train/loss"]
     assert (curve[:, -1] < curve[:, 0] - 0.4).all()  # [1.11 to 0.51, 1.12 to 0.52]
-    assert (said["accuracy"] > 1 / 3 + 0.2).all()  # [0.61, 0.68]
+    assert (found["accuracy"] > 1 / 3 + 0.2).all()  # [0.61, 0.68]
 
 
 def test_hardening_by_projected_gradients_helps_against_them(trained):

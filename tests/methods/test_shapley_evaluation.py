@@ -1,4 +1,4 @@
-"""The judgement of models, against plain NumPy and closed forms."""
+"""The evaluation of models, against plain NumPy and closed forms."""
 
 import functools
 
@@ -21,8 +21,8 @@ LOGITS = np.asarray(study.NETWORK.apply(VARIABLES, DATA["inputs"]), np.float64)
 @pytest.mark.parametrize("chunk", [1, 5, 64])
 def test_logits_of_all_are_those_of_a_loop(chunk):
     program = jax.jit(functools.partial(shapley_evaluation.logits_of_all, study.SETTING, chunk=chunk))
-    said = program(VARIABLES, DATA["inputs"])
-    np.testing.assert_allclose(said, LOGITS, rtol=1e-4, atol=1e-5)
+    found = program(VARIABLES, DATA["inputs"])
+    np.testing.assert_allclose(found, LOGITS, rtol=1e-4, atol=1e-5)
 
 
 def test_predictions_are_right_or_wrong_and_a_broken_network_is_never_right():
@@ -91,7 +91,7 @@ def crafting():
 
 
 @functools.cache
-def judging(setting):
+def evaluator(setting):
     return jax.jit(functools.partial(shapley_evaluation.evaluate, setting))
 
 
@@ -99,8 +99,8 @@ def made(variables):
     return jax.tree.map(np.asarray, crafting()(variables, ATTACKED["inputs"], ATTACKED["label"]))
 
 
-def judged(one, full, surrogate, seed=0):
-    return judging(LINEAR)(one, full, made(full), made(surrogate), jax.random.key(seed), TEST, ATTACKED, EPSILON)
+def evaluated(one, full, surrogate, seed=0):
+    return evaluator(LINEAR)(one, full, made(full), made(surrogate), jax.random.key(seed), TEST, ATTACKED, EPSILON)
 
 
 def stack(trees):
@@ -108,26 +108,26 @@ def stack(trees):
 
 
 def test_counterfactuals_of_a_linear_classifier_are_its_projections():
-    said = made(plane(1))
+    found = made(plane(1))
     changed, right, relative = fooling(plane(1))
     assert 0 < right.mean() < 1
-    np.testing.assert_array_equal(said.right, right)
-    np.testing.assert_array_equal(said.fooled, right)
-    np.testing.assert_allclose(said.inputs, changed, atol=1e-5)
-    np.testing.assert_allclose(said.relative_norm, relative, rtol=1e-4)
+    np.testing.assert_array_equal(found.right, right)
+    np.testing.assert_array_equal(found.fooled, right)
+    np.testing.assert_allclose(found.inputs, changed, atol=1e-5)
+    np.testing.assert_allclose(found.relative_norm, relative, rtol=1e-4)
 
 
 def test_everything_that_is_said_of_a_linear_classifier_has_a_closed_form():
     one, full, surrogate = plane(1), plane(2), plane(3)
-    said = judged(one, full, surrogate)
+    found = evaluated(one, full, surrogate)
     label = ATTACKED["label"]
     values, _ = margin(one, TEST["inputs"])
     away = np.where(TEST["label"] == 1, values, -values)
     own, of_full, of_surrogate = (fooling(each) for each in (one, full, surrogate))
     both = own[1] & of_full[1]
 
-    def accuracy(judge, made):
-        return ((margin(judge, made[0])[0] > 0) == label)[made[1]].mean()
+    def accuracy(model, made):
+        return ((margin(model, made[0])[0] > 0) == label)[made[1]].mean()
 
     attacked, slope = margin(one, ATTACKED["inputs"])
     expected = {
@@ -143,40 +143,40 @@ def test_everything_that_is_said_of_a_linear_classifier_has_a_closed_form():
         "counterfactual_accuracy_surrogate": accuracy(one, of_surrogate),
         "pgd_accuracy": (np.where(label == 1, attacked, -attacked) > EPSILON * np.abs(slope).sum()).mean(),
     }
-    assert set(said.metrics) == set(expected)
+    assert set(found.metrics) == set(expected)
     for name, value in expected.items():
         assert value not in (0, 1) or name in ("counterfactual_accuracy_own", "counterfactual_success"), name
-        np.testing.assert_allclose(said.metrics[name], value, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(found.metrics[name], value, rtol=1e-4, err_msg=name)
     assert len({round(float(value), 4) for value in expected.values()}) == len(expected)
     assert both.sum() < own[1].sum()
-    np.testing.assert_array_equal(said.decision, values > 0)
-    np.testing.assert_allclose(said.probability, 1 / (1 + np.exp(-away)), rtol=1e-4)
+    np.testing.assert_array_equal(found.decision, values > 0)
+    np.testing.assert_allclose(found.probability, 1 / (1 + np.exp(-away)), rtol=1e-4)
 
 
 def test_the_full_model_is_its_own_measure():
-    said = judged(plane(1), plane(1), plane(2)).metrics
-    np.testing.assert_allclose(said["counterfactual_norm_ratio"], 1, rtol=1e-6)
+    found = evaluated(plane(1), plane(1), plane(2)).metrics
+    np.testing.assert_allclose(found["counterfactual_norm_ratio"], 1, rtol=1e-6)
     for name in ("own", "full", "crossed"):
-        assert said[f"counterfactual_accuracy_{name}"] == 0
+        assert found[f"counterfactual_accuracy_{name}"] == 0
 
 
-def test_many_models_side_by_side_or_spread_over_devices_are_judged_as_one_by_one():
+def test_many_models_side_by_side_or_spread_over_devices_are_evaluated_as_one_by_one():
     models, fulls, surrogates = [plane(1), plane(2), plane(1)], [plane(1), plane(1), plane(4)], [plane(5)] * 3
-    expected = [judged(*each, seed) for seed, each in enumerate(zip(models, fulls, surrogates, strict=True))]
+    expected = [evaluated(*each, seed) for seed, each in enumerate(zip(models, fulls, surrogates, strict=True))]
     expected = stack(expected)
     each = stack(models), stack(fulls), *(stack([made(one) for one in those]) for those in (fulls, surrogates))
     each += (jax.vmap(jax.random.key)(np.arange(3)),)
     shared = TEST, ATTACKED, EPSILON
-    judge = functools.partial(shapley_evaluation.evaluate, LINEAR)
-    beside = jax.jit(jax.vmap(judge, (0,) * 5 + (None,) * 3))(*each, *shared)
-    spread = sweeps.over_all(judge, each, shared, places=4)
-    for said in (beside, spread):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), said, expected)
+    evaluate = functools.partial(shapley_evaluation.evaluate, LINEAR)
+    beside = jax.jit(jax.vmap(evaluate, (0,) * 5 + (None,) * 3))(*each, *shared)
+    spread = sweeps.over_all(evaluate, each, shared, places=4)
+    for found in (beside, spread):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
 
 
 @pytest.fixture(scope="module")
 def networks():
-    """What is said of networks with ReLUs: a trained one, the same with a NaN, and one that says one thing only."""
+    """What is measured of networks with ReLUs: a trained one, the same with a NaN, and one that answers one thing only."""
     data, key = study.beats(12, seed=4), jax.random.key(0)
     full, surrogate = (study.run(study.member(seed)).state["best"].kept for seed in (0, 1))
     craft = jax.jit(functools.partial(shapley_evaluation.counterfactuals, study.SETTING))
@@ -189,14 +189,14 @@ def networks():
         "kernel": study.spoiled(full),
         "mean": study.spoiled(full, "batch_stats"),
     }
-    judge = judging(study.SETTING)
-    said = {name: judge(one, full, of_full, of_surrogate, key, data, data, EPSILON) for name, one in each.items()}
-    return data, of_full, jax.tree.map(np.asarray, said)
+    evaluate = evaluator(study.SETTING)
+    found = {name: evaluate(one, full, of_full, of_surrogate, key, data, data, EPSILON) for name, one in each.items()}
+    return data, of_full, jax.tree.map(np.asarray, found)
 
 
 def test_a_network_against_itself(networks):
-    _, of_full, said = networks
-    metrics = said["full"].metrics
+    _, of_full, found = networks
+    metrics = found["full"].metrics
     assert of_full.fooled.sum() > 2
     np.testing.assert_allclose(metrics["counterfactual_norm_ratio"], 1, rtol=1e-5)
     assert metrics["counterfactual_accuracy_own"] == metrics["counterfactual_accuracy_full"] == 0
@@ -206,16 +206,16 @@ def test_a_network_against_itself(networks):
 @pytest.mark.parametrize("where", ["kernel", "mean"])
 def test_a_broken_network_gets_no_number(networks, where):
     """XLA's CPU compiler may turn NaN into 0 in a ReLU, so this holds under jit or not at all."""
-    _, _, said = networks
-    assert all(np.isnan(value) for value in said[where].metrics.values())
-    assert (said[where].decision == -1).all()
-    assert np.isnan(said[where].probability).all()
+    _, _, found = networks
+    assert all(np.isnan(value) for value in found[where].metrics.values())
+    assert (found[where].decision == -1).all()
+    assert np.isnan(found[where].probability).all()
 
 
 def test_where_no_beat_is_fooled_there_is_no_norm_and_no_accuracy(networks):
     """DeepFool finds no slope in a network that says the same of everything, and moves nothing."""
-    data, of_full, said = networks
-    metrics = said["constant"].metrics
+    data, of_full, found = networks
+    metrics = found["constant"].metrics
     for name in ("norm", "norm_ratio", "accuracy_own", "accuracy_crossed"):
         assert np.isnan(metrics[f"counterfactual_{name}"]), name
     np.testing.assert_allclose(metrics["accuracy"], 1 / 3, rtol=1e-6)

@@ -39,19 +39,19 @@ def plain_logits(name, inputs, variables=None):
 
 @pytest.mark.parametrize("name", ["fcn", pytest.param("blend_res2net", marks=pytest.mark.slow)])
 def test_scores_are_complete(name):
-    said = scores_of(name, 4)(variables_of(name))
+    found = scores_of(name, 4)(variables_of(name))
     own = np.arange(7), DATA["label"]
     at, behind = (log_softmax(plain_logits(name, inputs), axis=1) for inputs in (DATA["inputs"], BACKGROUND))
     mean = np.exp(behind).mean(0)[DATA["label"]]
-    scores = said.by_name
+    scores = found.by_name
     assert set(scores) == {*data_values.SCORES, "loss"}
-    np.testing.assert_allclose(said.probability, np.exp(at)[own], atol=1e-5)
+    np.testing.assert_allclose(found.probability, np.exp(at)[own], atol=1e-5)
     np.testing.assert_allclose(scores["signed_sum"], np.exp(at)[own] - mean, atol=1e-5)
     np.testing.assert_allclose(scores["loss"], -behind.mean(0)[DATA["label"]] + at[own], rtol=1e-4, atol=1e-4)
-    assert said.contributions.shape == (7, study.TIME)
-    np.testing.assert_allclose(said.contributions.sum(1), scores["signed_sum"], atol=1e-5)
-    assert said.residual.shape == (7,)
-    assert said.residual.max() < 1e-4
+    assert found.contributions.shape == (7, study.TIME)
+    np.testing.assert_allclose(found.contributions.sum(1), scores["signed_sum"], atol=1e-5)
+    assert found.residual.shape == (7,)
+    assert found.residual.max() < 1e-4
     assert np.ptp(scores["signed_sum"]) > 0.02
     assert (scores["positive_sum"] > np.maximum(scores["signed_sum"], 0) + 1e-3).all()
     np.testing.assert_allclose(scores["absolute_sum"], 2 * scores["positive_sum"] - scores["signed_sum"], atol=1e-5)
@@ -65,13 +65,13 @@ def test_scores_are_those_of_all_outputs_explained_at_once():
         return jnp.concatenate([jax.nn.softmax(logits), loss], axis=1)
 
     values = np.asarray(jax.jit(functools.partial(deep_shap, outputs))(DATA["inputs"], BACKGROUND).values)
-    said, labels = scores_of("fcn", 4)(variables_of("fcn")), DATA["label"]
+    found, labels = scores_of("fcn", 4)(variables_of("fcn")), DATA["label"]
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     for kind in data_values.SCORES:
-        close(said.by_name[kind], data_values.attribution_scores(values, labels, kind))
+        close(found.by_name[kind], data_values.attribution_scores(values, labels, kind))
     loss = -data_values.attribution_scores(values, labels + study.CLASSES)
-    close(said.by_name["loss"], loss)
-    close(said.contributions, values[np.arange(7), labels].sum(-1))
+    close(found.by_name["loss"], loss)
+    close(found.contributions, values[np.arange(7), labels].sum(-1))
 
 
 @pytest.mark.slow
@@ -85,5 +85,5 @@ def test_scores_do_not_depend_on_how_many_are_computed_at_once():
 
 @pytest.mark.parametrize("group", ["params", "batch_stats"])
 def test_a_broken_network_has_no_scores(group):
-    said = scores_of("fcn", 4)(study.spoiled(variables_of("fcn"), group))
-    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(said))
+    found = scores_of("fcn", 4)(study.spoiled(variables_of("fcn"), group))
+    assert all(np.isnan(leaf).all() for leaf in jax.tree.leaves(found))

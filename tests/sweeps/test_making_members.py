@@ -104,7 +104,7 @@ def test_each_mask_may_be_everyones_the_folds_or_the_members():
     np.testing.assert_array_equal(same.train, folds)
 
 
-def test_without_a_validation_mask_what_is_judged_may_be_what_was_learnt():
+def test_without_a_validation_mask_what_is_evaluated_on_may_be_what_was_learnt():
     members = sweeps.make_members([{"seed": 0, "rate": 1}], ALL, ALL, hyperparameters=[])
     assert members.train.all()
     assert members.evaluate.all()

@@ -90,8 +90,8 @@ def test_calls_segments_and_sweeps_of_one_stage_share_one_program():
 @pytest.mark.slow
 def test_members_of_a_wide_placement_touch_no_other(default):
     wide = sweeps.Placement(tuple(jax.devices()), 3)
-    said = sweeps.sweep(STAGES[:1], members(), DATA, segments=4, places=4, placement=wide)
-    np.testing.assert_allclose(said.logs["fit"]["error"], default.logs["fit"]["error"], rtol=1e-5)
+    found = sweeps.sweep(STAGES[:1], members(), DATA, segments=4, places=4, placement=wide)
+    np.testing.assert_allclose(found.logs["fit"]["error"], default.logs["fit"]["error"], rtol=1e-5)
 
 
 def test_more_places_than_members_share_one_program_of_over_all():
@@ -103,8 +103,8 @@ def test_more_places_than_members_share_one_program_of_over_all():
 
     for count, groups in ((3, [3]), (8, [8]), (13, [8, 5])):
         reports, values = [], jnp.arange(count, dtype=jnp.float32)
-        said = sweeps.over_all(function, (np.asarray(values),), (np.float32(3),), places=8, on_group=reports.append)
-        np.testing.assert_array_equal(said["sum"], values + 3)
+        found = sweeps.over_all(function, (np.asarray(values),), (np.float32(3),), places=8, on_group=reports.append)
+        np.testing.assert_array_equal(found["sum"], values + 3)
         assert reports == groups
         counts.append(len(traces))
     assert len(set(counts)) == 1

@@ -123,7 +123,7 @@ def test_a_log_of_the_epoch_may_decide():
     np.testing.assert_array_equal(run.state["best"].epoch, run.logs["train/loss"].argmin(1))
 
 
-def test_what_is_judged_at_the_end_decides_nothing():
+def test_what_is_evaluated_on_at_the_end_decides_nothing():
     data = dataset()
     spoiled = {name: np.where(THIRD == 2, np.nan, values) for name, values in data.items()}
     runs = [train(stage(patience=3), each) for each in (data, spoiled)]
