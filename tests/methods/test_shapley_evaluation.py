@@ -176,7 +176,7 @@ def test_many_models_side_by_side_or_spread_over_devices_are_evaluated_as_one_by
 
 @pytest.fixture(scope="module")
 def networks():
-    """What is measured of networks with ReLUs: a trained one, the same with a NaN, and one that answers one thing only."""
+    """Metrics of networks with ReLUs: a trained one, the same with a NaN, and one that gives one class only."""
     data, key = study.beats(12, seed=4), jax.random.key(0)
     full, surrogate = (study.run(study.member(seed)).state["best"].kept for seed in (0, 1))
     craft = jax.jit(functools.partial(shapley_evaluation.counterfactuals, study.SETTING))
