@@ -131,10 +131,8 @@ def test_an_evaluation_has_all_metrics_and_they_are_those_of_its_predictions(dat
     expected = expected_detection(predicted.infarction[evaluated], data["infarction"][evaluated], age)
     expected["age_pearson"] = scipy.stats.pearsonr(predicted.age[evaluated], age)[0]
     expected["age_r2"] = reference.r2_score(age, predicted.age[evaluated])
-    expected["predicted_age_mean"], expected["predicted_age_std"] = (
-        predicted.age[evaluated].mean(),
-        predicted.age[evaluated].std(),
-    )
+    expected["predicted_age_mean"] = predicted.age[evaluated].mean()
+    expected["predicted_age_std"] = predicted.age[evaluated].std()
     for name, value in expected.items():
         np.testing.assert_allclose(evaluation.metrics[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
