@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from plain_stopping import follow
 
 from jaxfair import training
 
@@ -59,20 +60,6 @@ def train(stage, data=None):
 @functools.cache
 def endless():
     return train(stage())
-
-
-def follow(curve, patience, warm_up):
-    """The epochs that are run, and the best of them, in plain Python."""
-    best, best_epoch, waited = np.inf, -1, 0
-    for epoch, value in enumerate(curve):
-        if epoch >= warm_up:
-            if value < best:
-                best, best_epoch, waited = value, epoch, 0
-            else:
-                waited += 1
-        if waited >= patience:
-            return epoch + 1, best_epoch
-    return len(curve), best_epoch
 
 
 def assert_stopped(run, patience, warm_up):

@@ -2,22 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from plain_stopping import follow
 
 from jaxfair.training import stopping
-
-
-def follow(values, *, warm_up=0, patience=3):
-    """The epoch after which a run stops, and the best epoch, in plain Python."""
-    best, best_epoch, waited = np.inf, -1, 0
-    for epoch, value in enumerate(values):
-        if epoch >= warm_up:
-            if value < best:
-                best, best_epoch, waited = value, epoch, 0
-            else:
-                waited += 1
-        if waited >= patience:
-            return epoch, best_epoch
-    return len(values), best_epoch
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -29,9 +16,9 @@ def test_agrees_with_plain_python(seed, warm_up):
     for epoch, value in enumerate(values):
         best = stopping.update(best, value, jnp.int32(epoch), jnp.int32(epoch), warm_up=warm_up)
         if stopping.stopped(best, 3):
-            stop = epoch
+            stop = epoch + 1
             break
-    assert (stop, int(best.epoch)) == follow(values, warm_up=warm_up)
+    assert (stop, int(best.epoch)) == follow(values, 3, warm_up)
     assert int(best.kept) == int(best.epoch)
 
 
