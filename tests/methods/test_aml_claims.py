@@ -59,8 +59,8 @@ def setting(cohorts, batch_size, dropout=0.0):
 
 
 @pytest.fixture(scope="session")
-def evaluate(cohorts):
-    """Judges the members of a sweep: `[member]` by name. One function for all sweeps, so compiled once."""
+def measure(cohorts):
+    """Measures the members of a sweep: `[member]` by name. One function for all sweeps, so compiled once."""
     data, _, _, fold = cohorts
     chosen = setting(cohorts, 32)
 
@@ -78,12 +78,12 @@ def evaluate(cohorts):
             "score_healthy": metrics.pearson(predicted.infarction, age, evaluated & healthy),
         }
 
-    def evaluate(members, result):
+    def measure(members, result):
         assert not result.diverged.any()
         each = members._replace(hyperparameters={}), result.state["variables"]
         return sweeps.over_all(one, each, (data, fold), places=2)
 
-    return evaluate
+    return measure
 
 
 @pytest.fixture(scope="session")
@@ -98,14 +98,14 @@ def base(cohorts):
 
 
 @pytest.fixture(scope="session")
-def detector(base, evaluate):
+def detector(base, measure):
     """What is measured of stages 1 and 2, `[seed, cohort]` by name."""
     _, members, result = base
-    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, result).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in measure(members, result).items()}
 
 
 @pytest.fixture(scope="session")
-def ncov(cohorts, base, evaluate):
+def ncov(cohorts, base, measure):
     """Stage 3 on the confounded cohort, `[seed, alpha]` by name: alpha 0 is the control with as many epochs."""
     data, train, evaluate, _ = cohorts
     base_grid, _, result = base
@@ -118,11 +118,11 @@ def ncov(cohorts, base, evaluate):
     previous = jax.tree.map(lambda leaf: np.repeat(leaf[rows], len(alphas), axis=0), kept)
     stage = aml.adversarial(setting(cohorts, 32), 20, adversary="ncov")
     done = sweeps.sweep([stage], members, data, previous=previous, segments=1)
-    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, done).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in measure(members, done).items()}
 
 
 @pytest.fixture(scope="session")
-def joint(cohorts, evaluate):
+def joint(cohorts, measure):
     """Joint training on the confounded cohort, `[seed, alpha]` by name."""
     data, train, evaluate, _ = cohorts
     rates = {"joint_learning_rate": [3e-3], "weight_decay": [1e-3], "score_share": [0.05]}
@@ -130,7 +130,7 @@ def joint(cohorts, evaluate):
     members = sweeps.make_members(grid, train, evaluate)
     stage = aml.joint(setting(cohorts, 128, dropout=0.3), 40, ramp_epochs=10)
     done = sweeps.sweep([stage], members, data, segments=1)
-    return {name: values.reshape(SEEDS, 2) for name, values in evaluate(members, done).items()}
+    return {name: values.reshape(SEEDS, 2) for name, values in measure(members, done).items()}
 
 
 def test_the_baseline_detects_infarction(detector):
