@@ -1,6 +1,6 @@
 """A study of your own in one file: can a score that does not follow age still detect a disease? Two arms, two folds.
 
-python examples/own_study.py [--workdir=DIR] [--config.seeds=4] [--part=NAME]
+PYTHONPATH=. python examples/own_study.py [--workdir=DIR] [--config.seeds=4] [--part=NAME]
 """
 
 import functools
