@@ -75,7 +75,7 @@ TEST, ATTACKED = separated(40, 1), separated(20, 2)
 
 
 def fooling(variables):
-    """What DeepFool's formula makes of the attacked beats: beats, whether it told them rightly, relative norms."""
+    """DeepFool's formula applied to the attacked beats: beats, whether it classified them rightly, relative norms."""
     inputs, label = ATTACKED["inputs"], ATTACKED["label"]
     values, slope = margin(variables, inputs)
     right = (values > 0) == label

@@ -193,15 +193,15 @@ def test_a_sweep_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path):
     with pytest.raises(sweeps.CheckpointError, match=f"checkpoint {newest.name} cannot be read"):
         sweeps.sweep(stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0)
     shutil.rmtree(newest)
-    told = []
+    reports = []
     resumed = sweeps.sweep(
-        stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0, on_segment=told.append
+        stages, members(), DATA, directory=tmp_path / "sweep", seconds_between_saves=0, on_segment=reports.append
     )
     jax.tree.map(np.testing.assert_array_equal, resumed, undisturbed)
-    assert [(progress.stage, progress.epoch, progress.resumed) for progress in told[:2]] == [
+    assert [(progress.stage, progress.epoch, progress.resumed) for progress in reports[:2]] == [
         ("again", 1, True),
         ("again", 2, False),
     ]
-    assert not any(progress.resumed for progress in told[1:])
+    assert not any(progress.resumed for progress in reports[1:])
     with pytest.raises(sweeps.CheckpointError, match="other stages, members, data or width"):
         sweeps.sweep(stages, members(rate=0.02), DATA, directory=tmp_path / "sweep", seconds_between_saves=0)

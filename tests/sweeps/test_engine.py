@@ -60,13 +60,13 @@ def test_the_program_has_no_collective_and_one_loop_over_members():
 def test_stopped_members_leave_and_the_others_go_on():
     _, members = grid_and_members()
     stages = regression.stages(12, patience=lambda state: jnp.where(state["weights"][0] > 0.9, 2, 7))
-    told = []
-    result = sweeps.sweep(stages[:1], members, DATA, segments=12, on_segment=told.append)
+    reports = []
+    result = sweeps.sweep(stages[:1], members, DATA, segments=12, on_segment=reports.append)
     assert_same(result, members, stages[:1])
     assert set(result.epochs_run["fit"]) >= {7}
-    assert [progress.running for progress in told][-1] == 0
-    assert told[-1].epoch < 12
-    running = [12, *(progress.running for progress in told)]
+    assert [progress.running for progress in reports][-1] == 0
+    assert reports[-1].epoch < 12
+    running = [12, *(progress.running for progress in reports)]
     assert running == sorted(running, reverse=True)
 
 
@@ -96,11 +96,11 @@ def test_a_member_that_becomes_nan_is_reported_and_touches_no_other(width):
     grid = sweeps.product(seed=range(3), learning_rate=[0.01, 1e30])
     members = sweeps.make_members(grid, np.ones(NUM, bool), np.ones(NUM, bool))
     stages = regression.stages()
-    told = []
+    reports = []
     chosen = sweeps.Placement(tuple(jax.devices()), width)
-    result = sweeps.sweep(stages, members, DATA, on_segment=told.append, placement=chosen)
+    result = sweeps.sweep(stages, members, DATA, on_segment=reports.append, placement=chosen)
     assert result.diverged.tolist() == [False, True] * 3
-    assert told[-1].diverged == 3
+    assert reports[-1].diverged == 3
     good = sweeps.sweep(stages, jax.tree.map(lambda leaf: leaf[::2], members), DATA, placement=chosen)
     np.testing.assert_array_equal(result.state["weights"][::2], good.state["weights"])
     table = sweeps.members_table(result, grid)
@@ -126,12 +126,12 @@ def test_stages_need_distinct_names():
 @pytest.mark.parametrize("places", [None, 2, 5])
 def test_over_all_evaluates_every_member(places):
     values = np.arange(7.0, dtype=np.float32)
-    told = []
+    groups = []
     outputs = sweeps.over_all(
-        lambda value, shift: {"sum": value + shift}, (values,), (np.float32(3),), places=places, on_group=told.append
+        lambda value, shift: {"sum": value + shift}, (values,), (np.float32(3),), places=places, on_group=groups.append
     )
     np.testing.assert_array_equal(outputs["sum"], values + 3)
-    assert sum(told) == 7
+    assert sum(groups) == 7
 
 
 def test_sweeping_numbers_never_recompiles():
