@@ -6,6 +6,9 @@ import pathlib
 import numpy as np
 import pandas as pd
 
+from experiments.aml import report
+from experiments.report import page as page_module
+
 LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 BANDS = ["00_40", "40_55", "55_70", "70_plus"]
 # By method: stage, alpha, AUC, accuracy, the head's r, R² of a fresh ridge probe, r of score and age in the healthy.
@@ -197,3 +200,14 @@ def _beats():
             frame = {"infarction": infarction, "lead": lead, "time_ms": time, "mean": mean, "std": 0.08 + 0.1 * qrs**2}
             frames.append(pd.DataFrame(frame).assign(count=1090 if infarction else 5660))
     return pd.concat(frames, ignore_index=True)
+
+
+def write_page(workdir):
+    """The age study's page of a run."""
+    return page_module.write_report(workdir, report.sections, title=report.TITLE, lead=report.LEAD)
+
+
+def change(workdir, name, function):
+    """Writes one of a run's tables again, changed."""
+    path = workdir / f"{name}.parquet"
+    function(pd.read_parquet(path)).to_parquet(path)

@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,45 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from synthetic_aml_run import write_run
+from synthetic_aml_run import change, write_page, write_run
 
-from experiments.aml import findings, report, styles
+from experiments.aml import findings, styles
 from experiments.aml.front import front
 from experiments.aml.tables import PAPER
 from experiments.report import page as page_module
-from experiments.report.blocks import Section, Text
 from experiments.results.reading import read_workdir
 
 FIGURES = {"readers", "average_beats", "figure_2", "front", "score_against_age", "errors_by_age", "training"}
 
 
 @pytest.fixture(scope="session")
-def workdir(tmp_path_factory):
-    return write_run(tmp_path_factory.mktemp("aml") / "run")
-
-
-@pytest.fixture(scope="session")
 def page(workdir):
-    return write(workdir).read_text()
-
-
-@pytest.fixture
-def copy(workdir, tmp_path):
-    """A copy of the run's tables that a test may damage."""
-    for path in workdir.iterdir():
-        if path.suffix in (".parquet", ".json"):
-            (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
-
-
-def write(workdir):
-    """The age study's page of a run."""
-    return page_module.write_report(workdir, report.sections, title=report.TITLE, lead=report.LEAD)
-
-
-def change(workdir, name, function):
-    path = workdir / f"{name}.parquet"
-    function(pd.read_parquet(path)).to_parquet(path)
+    return write_page(workdir).read_text()
 
 
 def final(workdir, method, metric):
@@ -164,7 +138,7 @@ def test_every_alpha_of_a_sweep_is_an_arm(tmp_path):
     name, control = styles.control_of(values[values["method"] != "no_adversary"], "ncov")
     assert name == "NCOV, α = 0"
     assert set(control["alpha"]) == {0.0}
-    assert "NCOV, α = 1" in write(workdir).read_text()
+    assert "NCOV, α = 1" in write_page(workdir).read_text()
 
 
 # The page as a file.
@@ -200,7 +174,7 @@ def test_text_from_data_is_escaped_and_an_arm_of_nan_stays_on_the_page(copy):
     change(copy, "results", lambda rows: rows[rows["epoch"].isna()])
     change(copy, "results", lambda rows: rows.assign(value=rows["value"].mask(rows["method"] == "ncov")))
     change(copy, "predictions", lambda rows: rows.assign(predicted_age=np.nan, prediction=np.nan))
-    page = write(copy).read_text()
+    page = write_page(copy).read_text()
     assert attack not in page
     assert page.count(html.escape(attack)) >= 100
     rows = {row[0]: row for row in tables(page)["Detection of infarction, evalu"]}
@@ -222,7 +196,7 @@ def test_only_results_and_members_are_needed(copy):
     for name in ("config", "environment"):
         (copy / f"{name}.json").unlink()
     change(copy, "results", lambda rows: rows[(rows["method"] == "baseline") & rows["epoch"].isna()])
-    page = write(copy).read_text()
+    page = write_page(copy).read_text()
     sentences = "wrote no cohort table", "no environment.json", "wrote no training curves", "holds no simple methods"
     for sentence in sentences:
         assert sentence in page
@@ -243,60 +217,6 @@ def test_command_line_builds_the_page_again(copy):
     assert done.returncode == 1
     assert "results.parquet does not exist" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-# Bad input.
-
-
-def test_bad_workdirs_get_one_clear_sentence(copy):
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        page_module.write_report(copy / "nowhere")
-    whole = pd.read_parquet(copy / "results.parquet")
-    whole.iloc[:0].to_parquet(copy / "results.parquet")
-    with pytest.raises(ValueError, match="has no rows"):
-        page_module.write_report(copy)
-    whole.drop(columns="split").to_parquet(copy / "results.parquet")
-    with pytest.raises(ValueError, match="has no column 'split'"):
-        page_module.write_report(copy)
-    (copy / "results.parquet").write_bytes(b"PAR1 but no parquet")
-    with pytest.raises(ValueError, match="cannot be read as a parquet table"):
-        page_module.write_report(copy)
-    (copy / "results.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"results\.parquet does not exist"):
-        page_module.write_report(copy)
-    assert not (copy / "report.html").exists()
-
-
-def test_bad_side_tables_are_named(copy):
-    change(copy, "predictions", lambda rows: rows.drop(columns="age"))
-    with pytest.raises(ValueError, match=r"predictions\.parquet has no column 'age'"):
-        write(copy)
-    (copy / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"config\.json is not valid JSON"):
-        write(copy)
-
-
-def test_member_of_a_swept_method_must_be_known(tmp_path):
-    workdir = write_run(tmp_path / "run", seeds=1, alphas=(0.0, 1.0), examples=40)
-    change(workdir, "members", lambda rows: rows[~(rows["method"].eq("ncov") & rows["alpha"].eq(1.0))])
-    another = {"member": 99, "alpha": 2.0}
-    change(workdir, "members", lambda rows: pd.concat([rows, rows[rows["method"] == "ncov"].assign(**another)]))
-    with pytest.raises(ValueError, match="member 1 of method 'ncov'"):
-        styles.arm_values(read_workdir(workdir))
-
-
-def test_page_appears_whole_or_not_at_all(copy, monkeypatch):
-    (copy / "report.html").write_text("the page of before")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(page_module, "provenance", lambda run: Section("Run", []))
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        page_module.write_report(copy, lambda run: [Section("One", [Text("a sentence")])])
-    assert (copy / "report.html").read_text() == "the page of before"
-    assert not [path.name for path in copy.rglob(".*")]
 
 
 @pytest.mark.parametrize("reading", [np.nan, -3.0])
