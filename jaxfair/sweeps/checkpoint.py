@@ -1,20 +1,28 @@
-"""A sweep's progress on disk: written whole or not at all, by Orbax, and never trusted for another sweep."""
+"""A sweep's progress on disk: written whole or not at all, by Orbax, and trusted only for the same sweep and as written."""
 
+import contextlib
 import hashlib
 import json
+import os
 import pathlib
+import re
 import shutil
-from collections.abc import Sequence
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxfair import manifest
 from jaxfair.training import Member, Stage
 
-_FORMAT = 2  # Of the arrays in a checkpoint: one of an earlier version is one of another sweep.
+_FORMAT = 3  # Of the arrays in a checkpoint: one of an earlier version is one of another sweep.
 _OVERHEAD = 2**20  # Bytes, generously: Orbax's metadata and the file system's blocks.
+_KEPT = 2  # Checkpoints.
+_ARRAYS, _ABOUT = "arrays", "about.json"
 
 
 class Position(NamedTuple):
@@ -56,87 +64,136 @@ def fingerprint(stages: Sequence[Stage], members: Member, data: Any, width: int,
 
 
 class Checkpoints:
-    """The checkpoints of one sweep in one folder; the newest two are kept."""
+    """The checkpoints of one sweep in one folder, each in a folder of its number; the newest two are kept.
+
+    A checkpoint is written beside the others and renamed when it is complete, with checksums of all its files, which
+    are compared before anything in it is read: Orbax would return a flipped bit as a number.
+    """
 
     def __init__(self, directory: str | pathlib.Path, fingerprint: str):
         self._directory = pathlib.Path(directory).absolute()
         self._fingerprint = fingerprint
-        if self._directory.exists() and not self._directory.is_dir():  # Orbax would only notice when it saves.
+        self._damaged: set[int] = set()  # Numbers of the checkpoints that were found so.
+        if self._directory.exists() and not self._directory.is_dir():
             raise CheckpointError(f"{self._directory}: is a file and cannot hold checkpoints; name a folder.")
         try:
-            self._manager = ocp.CheckpointManager(
-                self._directory,
-                options=ocp.CheckpointManagerOptions(
-                    max_to_keep=2, cleanup_tmp_directories=True, enable_async_checkpointing=False
-                ),
-            )
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for unfinished in self._directory.glob(".*.part"):
+                shutil.rmtree(unfinished)
         except OSError as error:
             raise CheckpointError(f"{self._directory}: cannot hold checkpoints ({error}).") from error
 
     def position(self) -> Position | None:
-        """Where the newest checkpoint stands, or None if there is none.
+        """Where the newest whole checkpoint stands, or None if there is none.
+
+        One that is damaged or incomplete is skipped with a warning that says what is wrong with it.
 
         Raises:
           CheckpointError: It belongs to another sweep, or cannot be read.
         """
-        step = self._manager.latest_step()
-        if step is None:
-            return None
-        about = self._restore(step, about=ocp.args.JsonRestore())["about"]
-        if about["fingerprint"] != self._fingerprint:
-            raise CheckpointError(
-                f"{self._directory}: holds a sweep with other stages, members, data or width, another `finish` or an "
-                "earlier version; use another folder, or delete this one to start again."
-            )
-        return Position(about["started"], about["held"])
+        numbers = self._numbers()
+        for place, number in enumerate(numbers):
+            try:
+                manifest.verify(self._directory / str(number))
+                about = json.loads(manifest.read_file(self._directory / str(number), _ABOUT))
+            except manifest.DamagedError as error:
+                older = f"goes on from checkpoint {numbers[place + 1]}" if place + 1 < len(numbers) else "begins anew"
+                warnings.warn(f"{error}; the sweep {older}.", RuntimeWarning, stacklevel=2)
+                self._damaged.add(number)
+                continue
+            except OSError as error:
+                raise self._unreadable(number, error) from error
+            if about["fingerprint"] != self._fingerprint:
+                raise CheckpointError(
+                    f"{self._directory}: holds a sweep with other stages, members, data or width, another `finish` or "
+                    "an earlier version; use another folder, or delete this one to start again."
+                )
+            return Position(about["started"], about["held"])
+        return None
 
     def restore(self, like: Any) -> Any:
-        """The newest checkpoint's arrays, as NumPy, in the structure and shapes of `like`."""
+        """The arrays of the checkpoint at `position`, as NumPy, in the structure and shapes of `like`."""
         like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), like)
-        return self._restore(self._manager.latest_step(), arrays=ocp.args.StandardRestore(like))["arrays"]
+        number = next(number for number in self._numbers() if number not in self._damaged)
+        try:
+            with _plain_path(self._directory / str(number)) as folder, _orbax() as orbax:
+                arguments = ocp.args.PyTreeRestore(like, restore_args=jax.tree.map(_as_saved, like))
+                return orbax.restore(folder / _ARRAYS, args=arguments)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unreadable(number, error) from error
 
     def save(self, position: Position, arrays: Any) -> None:
-        """Writes a checkpoint. It counts only once it is complete: Orbax renames the finished folder into place.
+        """Writes a checkpoint. It counts only once it is complete: the finished folder is renamed into place.
 
         Raises:
           CheckpointError: It could not be written (a full disk, say); earlier checkpoints remain good.
         """
-        about = {**position._asdict(), "fingerprint": self._fingerprint}
-        step = (self._manager.latest_step() or 0) + 1
-        self._check_space(step, arrays)
-        arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))
+        others = self._numbers()
+        number = max(others, default=0) + 1
+        self._check_space(number, arrays)
+        part = self._directory / f".{number}.part"
         try:
-            self._manager.save(step, args=arguments)
-            self._manager.wait_until_finished()
+            part.mkdir()
+            with _plain_path(part) as folder, _orbax() as orbax:
+                orbax.save(folder / _ARRAYS, args=ocp.args.PyTreeSave(arrays))
+            about = {**position._asdict(), "fingerprint": self._fingerprint}
+            (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            manifest.write(part)
+            os.rename(part, self._directory / str(number))
+            manifest.sync(self._directory)
         except (OSError, ValueError, RuntimeError) as error:
+            shutil.rmtree(part, ignore_errors=True)
             # Tensorstore reports a full disk as a ValueError whose text holds the system's words.
             raise CheckpointError(
-                f"{self._directory}: checkpoint {step} could not be written ({_first_line(error)}). Checkpoints before "
-                "it are complete: free some space and start the same command again to go on from there."
+                f"{self._directory}: checkpoint {number} could not be written ({_first_line(error)}). Checkpoints "
+                "before it are complete: free some space and start the same command again to go on from there."
             ) from error
+        earlier = [other for other in others if other not in self._damaged]
+        for other in others:
+            if other not in earlier[: _KEPT - 1]:
+                shutil.rmtree(self._directory / str(other), ignore_errors=True)
 
-    def _check_space(self, step: int, arrays: Any) -> None:
+    def _numbers(self) -> list[int]:
+        """Of all checkpoints, whole or not, the newest first."""
+        names = [path.name for path in self._directory.iterdir() if path.is_dir()]
+        return sorted((int(name) for name in names if re.fullmatch("[1-9][0-9]*", name)), reverse=True)
+
+    def _check_space(self, number: int, arrays: Any) -> None:
         """Says so before a disk overflows: Orbax's threads would tell it in dozens of tracebacks."""
         free = shutil.disk_usage(self._directory).free
         needed = _OVERHEAD + sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(arrays))
         if free < needed:
             raise CheckpointError(
-                f"{self._directory}: checkpoint {step} could not be written (the disk is full: it needs up to "
+                f"{self._directory}: checkpoint {number} could not be written (the disk is full: it needs up to "
                 f"{needed / 2**20:.1f} MB and {free / 2**20:.1f} MB are free). Checkpoints before it are complete: "
                 "free some space and start the same command again to go on from there."
             )
 
-    def _restore(self, step: int, **items: Any) -> Any:
-        try:
-            return self._manager.restore(step, args=ocp.args.Composite(**items))
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"{self._directory}: checkpoint {step} cannot be read ({_first_line(error)}). Delete its folder "
-                f"{step} to go on from the one before, or the whole folder to start again."
-            ) from error
+    def _unreadable(self, number: int, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self._directory}: checkpoint {number} cannot be read ({_first_line(error)}). Delete its folder "
+            f"{number} to go on from the one before, or the whole folder to start again."
+        )
 
-    def close(self) -> None:
-        self._manager.close()
+
+def _orbax() -> ocp.Checkpointer:
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+
+
+def _as_saved(leaf: np.ndarray) -> ocp.RestoreArgs:
+    return ocp.RestoreArgs(restore_type=np.ndarray)
+
+
+@contextlib.contextmanager
+def _plain_path(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path to a folder without characters that mean something to Orbax: it takes `[1]` in a name for a pattern."""
+    if re.fullmatch(r"[A-Za-z0-9_./-]*", str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxfair-") as temporary:
+        alias = pathlib.Path(temporary) / "checkpoint"
+        alias.symlink_to(folder, target_is_directory=True)
+        yield alias
 
 
 def _first_line(error: Exception) -> str:

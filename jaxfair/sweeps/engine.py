@@ -111,34 +111,32 @@ def sweep(
     if segments < 1:
         raise ValueError(f"sweep: {segments} segments hold no epoch; give 1 or more.")
     placement = placement or default_placement()
-    with contextlib.ExitStack() as stack:
-        checkpoints = position = None
-        plain, before = programs.plain((members, previous))
-        if directory is not None:
-            identity = (data, previous) if previous is not None else data
-            kept = _kept(stages, plain, before, data, placement, places, finish)
-            checkpoints = Checkpoints(directory, fingerprint(stages, members, identity, placement.width, kept))
-            stack.callback(checkpoints.close)
-            position = checkpoints.position()
-        data = put(data, placement, split=False)
-        standing = Places(stages, plain, before, data, placement, places, finish)
-        if position:
-            standing.restore(position, checkpoints.restore(standing.saved_like(position)))
-            if on_segment:
-                on_segment(_progress(stages, standing, standing.least(), resumed=True))
-        if len(stages) > 1 or finish:
-            arguments = (stages, plain, before, data, placement, places, finish)
-            threading.Thread(target=_compile_later_stages, args=arguments).start()
+    checkpoints = position = None
+    plain, before = programs.plain((members, previous))
+    if directory is not None:
+        identity = (data, previous) if previous is not None else data
+        kept = _kept(stages, plain, before, data, placement, places, finish)
+        checkpoints = Checkpoints(directory, fingerprint(stages, members, identity, placement.width, kept))
+        position = checkpoints.position()
+    data = put(data, placement, split=False)
+    standing = Places(stages, plain, before, data, placement, places, finish)
+    if position:
+        standing.restore(position, checkpoints.restore(standing.saved_like(position)))
+        if on_segment:
+            on_segment(_progress(stages, standing, standing.least(), resumed=True))
+    if len(stages) > 1 or finish:
+        arguments = (stages, plain, before, data, placement, places, finish)
+        threading.Thread(target=_compile_later_stages, args=arguments).start()
+    standing.fill()
+    saved = time.monotonic()
+    while standing.count:
+        reached = standing.advance(segments)
         standing.fill()
-        saved = time.monotonic()
-        while standing.count:
-            reached = standing.advance(segments)
-            standing.fill()
-            if checkpoints and (not standing.count or time.monotonic() - saved >= seconds_between_saves):
-                checkpoints.save(*standing.saved())
-                saved = time.monotonic()
-            if on_segment:
-                on_segment(_progress(stages, standing, reached))
+        if checkpoints and (not standing.count or time.monotonic() - saved >= seconds_between_saves):
+            checkpoints.save(*standing.saved())
+            saved = time.monotonic()
+        if on_segment:
+            on_segment(_progress(stages, standing, reached))
     state, logs, epochs_run = standing.result()
     return Result(state, logs, epochs_run, standing.diverged)
 
