@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import shutil
+import tempfile
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # It takes seconds to import: only where something is read or
     import tensorflow_datasets as tfds
 
 Cached = TypeVar("Cached")
+_CHECKSUM = "sha256"  # The file's name.
 
 
 def default_cache_dir() -> pathlib.Path:
@@ -42,38 +44,82 @@ def code_digest(files: Iterable[str], libraries: Iterable[types.ModuleType]) -> 
 
 
 def read_or_build(
-    make_builder: "Callable[[], tfds.core.GeneratorBasedBuilder]",
+    builder: "type[tfds.core.GeneratorBasedBuilder]",
     read: "Callable[[tfds.core.GeneratorBasedBuilder], Cached]",
     folder: pathlib.Path,
+    *,
+    cache_dir: str | os.PathLike,
+    config: "tfds.core.BuilderConfig",
+    **options,
 ) -> Cached:
-    """What a builder's files hold; they are made if they are not there or cannot be read.
+    """What a builder's files hold; they are made if they are not there or not what was written.
 
-    TFDS writes into a folder of another name and renames it when all is written: a build that was killed is never
-    found. Of two processes that build at the same time the first to finish wins, and the second uses its files.
+    They are made in a folder of this process, with a checksum of them all, and renamed when all is written: a build
+    that was killed is never found. Of two processes that build at the same time the first to finish wins, and the
+    second uses its files. The checksum is compared before anything is read: TFDS would return most
+    flipped bits as numbers.
 
     Args:
-      make_builder: Gives a new builder, which looks at the disk when it is made.
-      read: What to make of a finished builder. Whatever it raises means that the files are damaged.
+      builder: The class.
+      read: What to make of a finished builder.
       folder: The raw data, which the builder gets as `manual_dir`.
+      cache_dir: Where the files are kept, in a folder of the builder's name.
+      config: The builder's configuration, whose name names the contents.
+      **options: Further arguments of the builder.
     """
     import tensorflow_datasets as tfds
 
+    cache_dir = pathlib.Path(cache_dir)
+    inner = pathlib.Path(builder.name, config.name, str(builder.VERSION))
+    made = cache_dir / inner
     with _quiet_tfds():
-        builder = make_builder()
-        if builder.data_path.exists():
-            try:
-                return read(builder)
-            except Exception as error:  # Whatever damaged files make their readers raise: they can be made again.
-                warnings.warn(f"{builder.data_dir} is made again: {error}", RuntimeWarning, stacklevel=2)
-                shutil.rmtree(builder.data_path)
-                builder = make_builder()
-        config = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
-        try:
-            builder.download_and_prepare(download_config=config)
-        except OSError:
-            if not builder.data_path.exists():
-                raise
-        return read(make_builder())
+        if made.exists() and not _is_as_written(made):
+            warnings.warn(f"{made} is damaged or incomplete: made again from {folder}.", RuntimeWarning, stacklevel=2)
+            shutil.rmtree(made)
+        if not made.exists():
+            cache_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=cache_dir) as part:
+                download = tfds.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
+                builder(data_dir=part, config=config, **options).download_and_prepare(download_config=download)
+                _seal(part / inner)
+                made.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.rename(part / inner, made)
+                except OSError:
+                    if not made.exists():
+                        raise
+        return read(builder(data_dir=cache_dir, config=config, **options))
+
+
+def _seal(folder: pathlib.Path) -> None:
+    """Writes a checksum of all files, after they have reached the disk."""
+    for path in folder.rglob("*"):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    content = _checksum(folder)
+    with open(folder / _CHECKSUM, "w", encoding="ascii") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_as_written(folder: pathlib.Path) -> bool:
+    try:
+        return (folder / _CHECKSUM).read_bytes() == _checksum(folder).encode()
+    except FileNotFoundError:
+        return False
+
+
+def _checksum(folder: pathlib.Path) -> str:
+    """SHA-256 of the names, sizes and contents of all files but the checksum's own."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / _CHECKSUM:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

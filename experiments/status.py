@@ -16,7 +16,7 @@ _WAITING = flags.DEFINE_bool("waiting", False, "Print only the names of the part
 
 
 def states(workdir: pathlib.Path) -> dict[str, str]:
-    """By part, in the study's order: `done`, `running: ...`, `ready`, or `waiting for ...`.
+    """By part, in the study's order: `done`, `running: ...`, `ready`, `waiting for ...`, or `ready, as ... is damaged`.
 
     Raises:
       FileNotFoundError: The folder holds no run.
@@ -29,9 +29,10 @@ def states(workdir: pathlib.Path) -> dict[str, str]:
     parts, found = Parts(workdir), {}
     for part in plan:
         name, missing = part["name"], [need for need in part["needs"] if not parts.is_done(need)]
+        damage = parts.damage(name) if parts.is_done(name) else None
         holder = None if parts.is_done(name) else parts.holder(name)
         if parts.is_done(name):
-            found[name] = "done"
+            found[name] = f"ready, as what it left is damaged: {damage}" if damage else "done"
         elif holder:
             found[name] = f"running: {holder}"
         else:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"experiments.status: {error}") from error
     if _WAITING.value:
-        print("\n".join(name for name, state in found.items() if state == "ready"))
+        print("\n".join(name for name, state in found.items() if state.startswith("ready")))
         return
     width = max(map(len, found))
     print("\n".join(f"{name:<{width}}  {state}" for name, state in found.items()))

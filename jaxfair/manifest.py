@@ -2,8 +2,6 @@
 
 Disks, copies and file systems change bits without a word, and neither Orbax nor parquet compares what it reads with
 what was saved. `write` puts a SHA-256 of each file into manifest.json, `verify` and `read_file` compare.
-
-This module imports nothing but Python's own, so that what reads raw data can use it without JAX.
 """
 
 import contextlib
@@ -12,7 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 NAME = "manifest.json"
 # A file that is gone, or sectors that cannot be read any more; what is merely forbidden or out of reach is no damage.
@@ -23,12 +21,15 @@ class DamagedError(ValueError):
     """A file is missing, or is not what was written there."""
 
 
-def write(folder: str | os.PathLike, names: Iterable[str] | None = None) -> None:
-    """Writes the checksums of a folder's files, after all of them and the manifest have reached the disk.
+def write(
+    folder: str | os.PathLike, names: Iterable[str] | None = None, others: Mapping[str, str] | None = None
+) -> None:
+    """Writes the checksums of a folder's files, after these have reached the disk.
 
     Args:
       folder: The folder.
       names: The files, relative to the folder, with "/". By default all below it but the manifest.
+      others: Checksums of further files, as `read` returns them.
 
     Raises:
       OSError: A file cannot be read, or the manifest cannot be written.
@@ -38,7 +39,7 @@ def write(folder: str | os.PathLike, names: Iterable[str] | None = None) -> None
         found = (path for path in folder.rglob("*") if path.is_file())
         names = (path.relative_to(folder).as_posix() for path in found if path != folder / NAME)
     names = sorted(names)
-    checksums = {name: _checksum(folder / name, sync=True) for name in names}
+    checksums = {**(others or {})} | {name: _checksum(folder / name, sync=True) for name in names}
     for inner in {folder / pathlib.PurePosixPath(name).parent for name in names}:
         sync(inner)
     part = folder / f"{NAME}.part"
@@ -76,12 +77,25 @@ def verify(folder: str | os.PathLike) -> None:
     Raises:
       DamagedError: Names the first file that is missing or not what was written, or the manifest.
     """
-    folder = pathlib.Path(folder)
-    for name, checksum in read(folder).items():
+    for sentence in damaged(folder).values():
+        raise DamagedError(sentence)
+
+
+def damaged(folder: str | os.PathLike) -> dict[str, str]:
+    """What is wrong with a folder's files: by file, a sentence without its full stop. Empty where all is well."""
+    folder, found = pathlib.Path(folder), {}
+    try:
+        checksums = read(folder)
+    except DamagedError as error:
+        return {NAME: str(error)}
+    for name, checksum in checksums.items():
         path = folder / name
-        with _loss_named(path):
-            found = _checksum(path)
-        _compare(path, found, checksum)
+        try:
+            with _loss_named(path):
+                _compare(path, _checksum(path), checksum)
+        except DamagedError as error:
+            found[name] = str(error)
+    return found
 
 
 def read_file(folder: str | os.PathLike, name: str) -> bytes:

@@ -1,6 +1,5 @@
 """PTB-XL, from its folder to the age study's cohort of average beats."""
 
-import functools
 import os
 import pathlib
 
@@ -53,15 +52,16 @@ def load(
     name = builder.cache_name(folder, resolution, keep_lvh)
     if not (folder / f"records{resolution}").is_dir():
         raise FileNotFoundError(f"{folder / f'records{resolution}'} is missing; expected {table.SOURCE}.")
-    make_builder = functools.partial(
+    cohort = tfds_cache.read_or_build(
         builder.PtbxlAverageBeats,
-        data_dir=pathlib.Path(cache_dir or default_cache_dir()),
+        builder.read,
+        folder,
+        cache_dir=cache_dir or default_cache_dir(),
         config=builder.AverageBeatsConfig(name=name, resolution=resolution, keep_lvh=keep_lvh),
         max_damaged=max_damaged,
         processes=processes,
         progress=progress,
     )
-    cohort = tfds_cache.read_or_build(make_builder, builder.read, folder)
     total = len(cohort.dataset) + len(cohort.rejected)
     builder.check_damage(cohort.rejected, total, max_damaged, folder)
     return cohort

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import functools
 import os
 import pathlib
 
@@ -59,8 +58,9 @@ def load(
         problem = config.assemble(train.parent)
     else:
         config = dataclasses.replace(config, name=config.cache_name(train.parent))
-        make_builder = functools.partial(builder.UcrProblem, data_dir=pathlib.Path(cache_dir), config=config)
-        problem = tfds_cache.read_or_build(make_builder, builder.read, train.parent)
+        problem = tfds_cache.read_or_build(
+            builder.UcrProblem, builder.read, train.parent, cache_dir=cache_dir, config=config
+        )
     return dataclasses.replace(problem, verified=verified)
 
 

@@ -20,6 +20,7 @@ from experiments.report.blocks import Figure, Section
 from experiments.report.sections import overview, provenance
 from experiments.report.style import STYLE
 from experiments.results.reading import Run, read_workdir
+from jaxfair import manifest
 
 
 def write_report(
@@ -69,6 +70,8 @@ def write_report(
     )
     path = run.workdir / "report.html"
     _write_whole(path, html.encode())
+    written = [path.name, *(f"figures/{name}.png" for name in images)]
+    manifest.write(run.workdir, written, others=manifest.read(run.workdir))
     return path
 
 

@@ -1,15 +1,18 @@
 """Reads what a run left behind in its workdir, and says in one sentence what is wrong with it if something is."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
 
 from experiments.results.contract import COLUMNS
 from experiments.run.folder import read_json
+from jaxfair import manifest
 
 RESULT_COLUMNS = list(COLUMNS)
 MEMBER_COLUMNS = ["member", "method", "status"]
@@ -29,9 +32,9 @@ class Run:
         """The rows of `name`.parquet; a table that this run did not write has no rows.
 
         Raises:
-          ValueError: The file is there but damaged or without one of `columns`.
+          ValueError: The file is not the run's own, or without one of `columns`.
         """
-        if not (self.workdir / f"{name}.parquet").exists():
+        if f"{name}.parquet" not in _own_files(self.workdir):
             return pd.DataFrame(columns=list(columns))
         return _read_parquet(self.workdir, name, columns)
 
@@ -39,9 +42,12 @@ class Run:
 def read_workdir(workdir: str | os.PathLike) -> Run:
     """Reads and checks what a run left behind.
 
+    Every file is compared with the checksum that the run wrote for it: another run's table, or one that has changed
+    since, is refused.
+
     Raises:
       FileNotFoundError: The folder, results.parquet or members.parquet is not there.
-      ValueError: A file is damaged, lacks a column, or results.parquet has no rows.
+      ValueError: A file is not the run's own, lacks a column, or results.parquet has no rows.
     """
     workdir = pathlib.Path(workdir)
     if not workdir.is_dir():
@@ -52,8 +58,35 @@ def read_workdir(workdir: str | os.PathLike) -> Run:
             f"{workdir / 'results.parquet'} has no rows, so there is nothing to report: run the study again."
         )
     members = _read_parquet(workdir, "members", MEMBER_COLUMNS)
-    config, environment = (read_json(workdir / f"{name}.json") or {} for name in ("config", "environment"))
+    config, environment = (_read_json(workdir, f"{name}.json") for name in ("config", "environment"))
     return Run(workdir, config, environment, results, members)
+
+
+def _own_files(workdir: pathlib.Path) -> Collection[str]:
+    with _refused():
+        return manifest.read(workdir)
+
+
+def _own_file(workdir: pathlib.Path, name: str) -> bytes:
+    with _refused():
+        return manifest.read_file(workdir, name)
+
+
+@contextlib.contextmanager
+def _refused():
+    try:
+        yield
+    except manifest.DamagedError as error:
+        raise ValueError(
+            f"{error}; only what the run itself wrote is shown: run the study again in this folder."
+        ) from error
+
+
+def _read_json(workdir: pathlib.Path, name: str) -> dict[str, Any]:
+    """A JSON file, as the run wrote it where it has ended; one that is still written to has no checksum yet."""
+    if name in _own_files(workdir):
+        _own_file(workdir, name)
+    return read_json(workdir / name) or {}
 
 
 def _read_parquet(workdir: pathlib.Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -62,8 +95,9 @@ def _read_parquet(workdir: pathlib.Path, name: str, columns: Sequence[str]) -> p
         raise FileNotFoundError(
             f"{path} does not exist: either the run has not finished or {workdir} is not a run's workdir."
         )
+    content = _own_file(workdir, path.name)
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a parquet table ({error}): run the study again.") from error
     missing = [column for column in columns if column not in frame]

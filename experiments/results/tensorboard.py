@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-import pandas as pd
+from experiments.results.reading import read_workdir
 
 
 def write_tensorboard(workdir: pathlib.Path) -> None:
@@ -13,7 +13,7 @@ def write_tensorboard(workdir: pathlib.Path) -> None:
     folder = workdir / "tensorboard"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    curves = pd.read_parquet(workdir / "results.parquet")
+    curves = read_workdir(workdir).results
     curves = curves[curves["epoch"].notna()]
     for (method, member, seed), rows in curves.groupby(["method", "member", "seed"]):
         with SummaryWriter(str(folder / f"{method}-{member}-seed{seed}")) as writer:

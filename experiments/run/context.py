@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import Any
@@ -121,7 +122,11 @@ class Context:
         import jax
 
         device = jax.local_devices()[0]
-        earlier = read_json(self.workdir / "environment.json") or {}
+        try:
+            earlier = read_json(self.workdir / "environment.json") or {}
+        except ValueError as error:
+            warnings.warn(f"{error} It is written anew, without what earlier starts had noted.", stacklevel=2)
+            earlier = {}
         commits = [record.get("git_commit") for record in records.values()]
         write_json(
             self.workdir / "environment.json",

@@ -1,8 +1,10 @@
 """The one runner: computes what is missing of a study's parts, in order, then joins them into what a run leaves."""
 
 import contextlib
+import pathlib
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 
 from experiments.report import page
@@ -15,11 +17,16 @@ from experiments.run.folder import write_json
 from experiments.run.parts import Parts, described
 from experiments.run.study import Output, Part
 from experiments.run.sweeping import discard_checkpoints
+from jaxfair import manifest
+
+_FOLDERS = ("figures", "tensorboard")  # Of files that follow from the tables, as the page does.
 
 
 def execute(run: Context) -> None:
-    """Runs the study, or what is left of it."""
+    """Runs the study, or what is left of it; of what is damaged it says so and computes it again."""
     plan, parts = _begin(run)
+    for part in plan:
+        parts.discard_damaged(part.name)
     missing = [part for part in plan if not parts.is_done(part.name)]
     with _compiling_ahead(run, len(missing)):
         for part in missing:
@@ -27,13 +34,36 @@ def execute(run: Context) -> None:
             run.write_environment(_records(parts, plan))
     with run.clock.timed("report"):
         parts.join([part.name for part in plan])
-        write_tensorboard(run.workdir)
         run.write_environment(_records(parts, plan))
-        write_page(run)
+        _write_what_follows(run)
     records = _records(parts, plan) | {"run": run.record()}
     run.write_environment(records)
     write_json(run.workdir / "finished.json", {"finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+    manifest.write(run.workdir, finished_files(run.workdir))
     parts.remove()
+
+
+def is_finished(run: Context) -> bool:
+    """Whether the run is complete, and all of it is what was written.
+
+    Of a damaged file it says so. What follows from the tables is made again here; for a table, the run is no longer
+    finished, and its parts are computed again.
+    """
+    mark = run.workdir / "finished.json"
+    if not mark.exists():
+        return False
+    damaged = manifest.damaged(run.workdir)
+    if not damaged:
+        return True
+    sentence = next(iter(damaged.values()))
+    if all(_follows(name) for name in damaged):
+        warnings.warn(f"{sentence}; it is made again from the tables.", RuntimeWarning, stacklevel=2)
+        _write_what_follows(run)
+        manifest.write(run.workdir, finished_files(run.workdir))
+        return True
+    warnings.warn(f"{sentence}; the run's parts are computed again.", RuntimeWarning, stacklevel=2)
+    mark.unlink()
+    return False
 
 
 def execute_part(run: Context, name: str) -> None:
@@ -48,13 +78,15 @@ def execute_part(run: Context, name: str) -> None:
         raise ValueError(
             f"--part={name}: is no part of this run, whose parts are {', '.join(part.name for part in plan)}."
         )
+    for need in filter(parts.is_done, chosen.needs):
+        if damage := parts.damage(need):
+            raise ValueError(f"--part={name}: {damage}; compute it again with --part={need}.")
     missing = [need for need in chosen.needs if not parts.is_done(need)]
     if missing:
         raise ValueError(
             f"--part={name}: needs {', '.join(missing)}, which {run.workdir} does not hold yet; run that first."
         )
-    if not parts.is_done(name):
-        _compute(run, parts, chosen)
+    _compute(run, parts, chosen)
 
 
 def finish(run: Context) -> None:
@@ -68,8 +100,20 @@ def finish(run: Context) -> None:
     print(f"\nThe parts took {in_words(seconds)}.\nReport: {run.workdir / 'report.html'}")
 
 
-def write_page(run: Context) -> None:
-    """Writes the report of a run whose tables are there."""
+def finished_files(workdir: pathlib.Path) -> list[str]:
+    """What belongs to a finished run: tables, what it says about itself, and what follows from these."""
+    own = [path for path in workdir.iterdir() if path.suffix in (".parquet", ".json")]
+    files = [*own, workdir / "report.html", *(file for name in _FOLDERS for file in (workdir / name).rglob("*"))]
+    names = [path.relative_to(workdir).as_posix() for path in files if path.is_file()]
+    return [name for name in names if name not in (manifest.NAME, "widths.json")]
+
+
+def _follows(name: str) -> bool:
+    return name == "report.html" or name.partition("/")[0] in _FOLDERS
+
+
+def _write_what_follows(run: Context) -> None:
+    write_tensorboard(run.workdir)
     page.write_report(run.workdir, run.study.sections, title=run.study.title, lead=run.study.lead)
 
 
@@ -105,6 +149,7 @@ def _begin(run: Context) -> tuple[list[Part], Parts]:
 
 def _compute(run: Context, parts: Parts, part: Part) -> None:
     with parts.claimed(part.name):
+        parts.discard_damaged(part.name)
         if parts.is_done(part.name):  # By the process that held the lock before.
             return
         run.record()  # What came before belongs to no part.

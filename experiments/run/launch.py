@@ -48,7 +48,7 @@ def main(study: Study, config_file: str | None = None) -> None:
             with alone(workdir, shared=_PART.value is not None):
                 run = Context(study, chosen, workdir)
                 same_configuration(workdir, chosen)
-                if (workdir / "finished.json").exists():
+                if execute.is_finished(run):
                     execute.finish(run)
                     return
                 if _PART.value is not None:

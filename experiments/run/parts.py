@@ -2,10 +2,13 @@
 
 import contextlib
 import functools
+import io
+import json
 import os
 import pathlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from experiments.results.contract import write_table
-from experiments.run.folder import locked, read_json, this_process, write_json
+from experiments.run.folder import locked, this_process, write_json
 from experiments.run.study import Output, Part
+from jaxfair import manifest
 
 
 class Stored:
-    """What a finished part has left, read when it is asked for."""
+    """What a finished part has left, read when it is asked for, and compared with its checksums."""
 
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
@@ -26,17 +30,19 @@ class Stored:
     @property
     def names(self) -> list[str]:
         """The names of its tables."""
-        return sorted(path.stem for path in self._folder.glob("*.parquet"))
+        return sorted(
+            name.removesuffix(".parquet") for name in manifest.read(self._folder) if name.endswith(".parquet")
+        )
 
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables."""
-        return pd.read_parquet(self._folder / f"{name}.parquet")
+        return pd.read_parquet(io.BytesIO(manifest.read_file(self._folder, f"{name}.parquet")))
 
     @functools.cached_property
     def arrays(self) -> dict[str, Any]:
         """Its arrays, nested as they were given."""
         nested: dict[str, Any] = {}
-        with np.load(self._folder / "arrays.npz", allow_pickle=False) as file:
+        with np.load(io.BytesIO(manifest.read_file(self._folder, "arrays.npz")), allow_pickle=False) as file:
             for path in file.files:
                 *outer, name = path.split("/")
                 inner = nested
@@ -48,7 +54,7 @@ class Stored:
     @property
     def record(self) -> dict[str, Any]:
         """How it was computed: seconds, widths, device."""
-        return read_json(self._folder / "part.json") or {}
+        return json.loads(manifest.read_file(self._folder, "part.json"))
 
 
 class Parts:
@@ -63,6 +69,16 @@ class Parts:
 
     def is_done(self, name: str) -> bool:
         return (self._folder / name).is_dir()
+
+    def damage(self, name: str) -> str | None:
+        """What is wrong with a part that is done, compared with its checksums: a sentence without its full stop."""
+        return next(iter(manifest.damaged(self._folder / name).values()), None)
+
+    def discard_damaged(self, name: str) -> None:
+        """Deletes a part whose files are not what was written, with a warning, so that it is computed again."""
+        if self.is_done(name) and (damage := self.damage(name)):
+            warnings.warn(f"{damage}; part {name} is computed again.", RuntimeWarning, stacklevel=2)
+            shutil.rmtree(self._folder / name)
 
     def read(self, name: str) -> Stored:
         return Stored(self._folder / name)
@@ -101,15 +117,17 @@ class Parts:
             with open(attempt / "arrays.npz", "wb") as file:
                 np.savez(file, **dict(_flat(output.arrays, f"part {name}")))
         write_json(attempt / "part.json", dict(record))
+        manifest.write(attempt)
         try:
             os.rename(attempt, self._folder / name)
+            manifest.sync(self._folder)
         except OSError:
             if not self.is_done(name):
                 raise
             shutil.rmtree(attempt)  # Another attempt was first, with the same content.
 
     def join(self, names: Sequence[str]) -> None:
-        """Writes each table, joined over the parts in order, to the run's folder.
+        """Writes each table, joined over the parts in order, to the run's folder, and their checksums.
 
         Members, which every part numbers from 0, get numbers of their own: a part's follow those of the part before.
         """
@@ -122,13 +140,15 @@ class Parts:
                 if not np.array_equal(numbers, np.arange(len(numbers))):
                     raise ValueError(f"part {name} must number its {len(numbers)} members from 0, each once.")
                 total += len(numbers)
-        for table in sorted({table for part in parts for table in part.names}):
+        tables = sorted({table for part in parts for table in part.names})
+        for table in tables:
             joined = []
             for first, part in zip(firsts, parts, strict=True):
                 if table in part.names:
                     rows = part.table(table)
                     joined.append(rows.assign(member=rows["member"] + first) if "member" in rows else rows)
             write_table(self._workdir / f"{table}.parquet", pd.concat(joined, ignore_index=True))
+        manifest.write(self._workdir, [f"{table}.parquet" for table in tables])
 
     def remove(self) -> None:
         """Deletes the parts, after everything made of them is on disk."""

@@ -1,4 +1,4 @@
-"""A sweep's progress on disk: written whole or not at all, by Orbax, and trusted only for the same sweep and as written."""
+"""A sweep's progress on disk: written whole or not at all, and trusted only by the sweep that wrote it."""
 
 import contextlib
 import hashlib

@@ -8,6 +8,7 @@ import pandas as pd
 
 from experiments.aml import report
 from experiments.report import page as page_module
+from jaxfair import manifest
 
 LEADS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"]
 BANDS = ["00_40", "40_55", "55_70", "70_plus"]
@@ -102,6 +103,7 @@ def write_run(workdir: pathlib.Path, *, seeds: int = 5, alphas: tuple = (), exam
         "seconds": {"cohort": {"data": 51.0}, "baseline": {"compiling": 20.0, "training": 1200.5}},
     }
     (workdir / "environment.json").write_text(json.dumps(environment))
+    manifest.write(workdir)
     return workdir
 
 
@@ -208,6 +210,7 @@ def write_page(workdir):
 
 
 def change(workdir, name, function):
-    """Writes one of a run's tables again, changed."""
+    """Writes one of a run's tables again, changed, as if the run had written it so."""
     path = workdir / f"{name}.parquet"
     function(pd.read_parquet(path)).to_parquet(path)
+    manifest.write(workdir)

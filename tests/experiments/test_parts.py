@@ -53,8 +53,21 @@ def test_a_damaged_array_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(Exception, match="Bad CRC-32"):
+    with pytest.raises(ValueError, match=r"arrays\.npz is damaged: its content is not what was written"):
         _ = parts.read("fit").arrays
+    with pytest.warns(RuntimeWarning, match=r"arrays\.npz is damaged: .*; part fit is computed again\."):
+        parts.discard_damaged("fit")
+    assert not parts.is_done("fit")
+
+
+def test_a_part_without_one_of_its_tables_is_not_joined(tmp_path):
+    parts = Parts(tmp_path)
+    with parts.claimed("fit"):
+        parts.write("fit", Output({"members": table(0), "results": table(0, value=1.0)}), {})
+    (tmp_path / "parts/fit/results.parquet").unlink()
+    with pytest.raises(ValueError, match=r"fit/results\.parquet is missing"):
+        parts.join(["fit"])
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_the_first_of_two_attempts_counts_and_one_cut_short_does_not(tmp_path):

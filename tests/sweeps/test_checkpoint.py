@@ -1,6 +1,4 @@
-import os
 import pickle
-import re
 import shutil
 import types
 
@@ -128,10 +126,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_counts(original, tmp_p
         with pytest.warns(RuntimeWarning, match="goes on from checkpoint 2") as warned:
             assert_stands_at(folder, 2)
         (sentence,) = (str(warning.message) for warning in warned)
-        # A flipped bit can turn a name in the manifest into that of no file.
-        assert str(folder / name) in sentence or (name.name == "manifest.json" and "is missing" in sentence)
-        with pytest.warns(RuntimeWarning):  # The next one takes a new number, and with it the damaged one is gone.
-            checkpoints = Checkpoints(folder, "mine")
+        assert str(folder / name) in sentence
+        checkpoints = Checkpoints(folder, "mine")
+        with pytest.warns(RuntimeWarning):
             checkpoints.position()
         checkpoints.save(at(4), arrays(4))
         assert steps(folder) == ["2", "4"]
@@ -143,8 +140,9 @@ def test_where_all_are_damaged_the_sweep_begins_anew(folder):
         (step / "about.json").write_text("{}")
     with pytest.warns(RuntimeWarning) as warned:
         assert Checkpoints(folder, "mine").position() is None
-    assert ["goes on from checkpoint 2", "begins anew"] == [
-        str(warning.message).partition("the sweep ")[2].rstrip(".") for warning in warned
+    assert [str(warning.message).partition("the sweep ")[2].rstrip(".") for warning in warned] == [
+        "goes on from checkpoint 2",
+        "begins anew",
     ]
 
 
