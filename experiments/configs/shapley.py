@@ -39,8 +39,10 @@ def get_config(variant: str = "") -> ConfigDict:
     # networks' (docs/results/shapley.md). Wang et al. have 64-128-128 and a learning rate of 1e-3.
     config.channels = (8, 16, 16)
     config.momentum = 0.9  # Of the running statistics; Keras's 0.99 needs thousands of steps.
-    config.steps = 350
-    config.epochs = 0  # 0: as many as make `steps`.
+    config.steps = 350  # At least: doubled, up to `most_steps`, until the training loss has converged, which is
+    config.most_steps = 5600  # when it is at most the share `converged` of the entropy of the classes.
+    config.converged = 0.4
+    config.epochs = 0  # 0: as many as make these steps.
     config.batch_share = 0.1  # Of the training samples (Fawaz et al.), within the next two.
     config.least_batch, config.largest_batch = 8, 32
     config.learning_rate = 3e-3
@@ -77,6 +79,7 @@ def get_config(variant: str = "") -> ConfigDict:
         config.seeds = config.seeds_at_once = 8
         config.channels, config.depths, config.depth_splits = (8, 16), (1, 2), 2
         config.steps, config.halves = 400, 32
+        config.most_steps = 400  # A tenth of its labels are planted wrong, not to be fitted.
         config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
         config.hardened_shares, config.pgd_steps = (20,), 0
     elif variant == "peers":

@@ -122,14 +122,15 @@ class Context:
         import jax
 
         device = jax.local_devices()[0]
+        path, earlier = self.workdir / "environment.json", {}
         try:
-            earlier = read_json(self.workdir / "environment.json") or {}
-        except ValueError as error:
-            warnings.warn(f"{error} It is written anew, without what earlier starts had noted.", stacklevel=2)
-            earlier = {}
+            earlier = read_json(path) or {}
+        except ValueError:
+            sentence = f"{path} is damaged; it is written anew, without what earlier starts had noted."
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
         commits = [record.get("git_commit") for record in records.values()]
         write_json(
-            self.workdir / "environment.json",
+            path,
             {
                 "command": shlex.join(["python", "-m", f"experiments.{self.study.name}", *sys.argv[1:]]),
                 "started": earlier.get("started") or time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._started)),

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import glob
 import io
 import json
 import os
@@ -92,7 +93,7 @@ class Parts:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with locked(self._folder / f".{name}.lock", this_process(), f"part {name} of {self._workdir}"):
-            for attempt in self._folder.glob(f".{name}.*.part"):  # Nobody else can be writing here now.
+            for attempt in self._folder.glob(f".{glob.escape(name)}.*.part"):  # Nobody else can be writing here now.
                 shutil.rmtree(attempt)
             yield
 

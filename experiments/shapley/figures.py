@@ -1,5 +1,7 @@
 """The Shapley study's figures: removal curves, scores against chance, beats with the contribution of each time step."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,7 +43,7 @@ def removal_curves(values: pd.DataFrame, score: str, problems: list[str]) -> Fig
                 )
                 axes.fill_between(line["percent"], line["low"], line["high"], color=style.color, alpha=0.15, lw=0)
             if not row and not alone:
-                axes.set_title(problem)
+                axes.set_title(_fitted(problem, columns=len(problems)))
             if not column:
                 axes.set_ylabel(title)
             if alone or row == len(CURVES) - 1:
@@ -71,7 +73,11 @@ def scores_against_random(gaps: pd.DataFrame, problems: list[str]) -> Figure:
             axes.errorbar(
                 rows["mean"], place, xerr=spread, fmt=style.marker, color=style.color, ms=4, lw=1.2, label=style.label
             )
-        axes.set(title=problem, xlabel="accuracy − random", yticks=np.arange(len(names))[::-1])
+        axes.set(
+            title=_fitted(problem, columns=len(problems)),
+            xlabel="accuracy − random",
+            yticks=np.arange(len(names))[::-1],
+        )
         axes.set_yticklabels([SCORES[name] for name in names])
     drawing.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return drawing
@@ -89,7 +95,7 @@ def beats(pictures: pd.DataFrame) -> Figure:
         part = pictures[pictures["class"] == name]
         own = part[part["picture"] == "attribution"].sort_values("time")
         drawn = _coloured(grid[0, column], own, scale)
-        grid[0, column].set_title(f"class {name}\n{own['id'].iloc[0]}")
+        grid[0, column].set_title(_fitted(f"class {name}", str(own["id"].iloc[0]), columns=len(classes)), fontsize=8)
         twin = part[part["picture"] == "counterfactual"].sort_values("time")
         axes = grid[1, column]
         if len(twin):
@@ -97,7 +103,8 @@ def beats(pictures: pd.DataFrame) -> Figure:
             axes.plot(twin["time"], twin["value"], color="#1f2733", lw=1.1, label="test beat")
             change = 5 * (twin["changed"] - twin["value"])
             axes.plot(twin["time"], change, color="#D55E00", lw=0.8, ls=":", label="the change, times 5")
-            title = f"{twin['id'].iloc[0]}\n‖r‖/‖x‖ = {twin['relative_norm'].iloc[0]:.3f}"
+            size = f"‖r‖/‖x‖ = {twin['relative_norm'].iloc[0]:.3f}"
+            title = _fitted(str(twin["id"].iloc[0]), size, columns=len(classes))
             axes.set_title(title, fontweight="normal", fontsize=8)
         else:
             axes.text(
@@ -122,6 +129,14 @@ def _coloured(axes: Axes, beat: pd.DataFrame, scale: TwoSlopeNorm) -> LineCollec
     return axes.add_collection(lines)
 
 
+def _fitted(*lines: str, columns: int) -> str:
+    """The lines of a title, each in at most two, cut where they would reach over the next of so many columns."""
+    width = max(8, 92 // columns)
+    return "\n".join(
+        "\n".join(textwrap.wrap(line, width, max_lines=2, placeholder="…", break_long_words=True)) for line in lines
+    )
+
+
 def valuable(pictures: pd.DataFrame) -> Figure:
     """The training beats with the largest and the smallest score."""
     kinds = ("most valuable", "least valuable")
@@ -133,6 +148,7 @@ def valuable(pictures: pd.DataFrame) -> Figure:
         for axes, (name, beat) in zip(grid[row], rows.groupby("id", sort=False), strict=False):
             beat = beat.sort_values("time")
             axes.plot(beat["time"], beat["value"], color="#D55E00" if not row else "#0072B2", lw=1.1)
-            axes.set_title(f"{name}, class {beat['class'].iloc[0]}\nscore {number(beat['score'].iloc[0])}", fontsize=8)
+            score = f"score {number(beat['score'].iloc[0])}"
+            axes.set_title(_fitted(f"{name}, class {beat['class'].iloc[0]}", score, columns=count), fontsize=8)
         grid[row, 0].set_ylabel(kind)
     return drawing

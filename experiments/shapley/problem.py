@@ -74,8 +74,8 @@ class ProblemStudy:
         """The number of training samples."""
         return len(self.data["label"])
 
-    def setting(self, network: str = NETWORK, depth: int = 0) -> tuple[shapley.Setting, int]:
-        """The setting of a network, and its epochs."""
+    def setting(self, network: str = NETWORK, depth: int = 0, steps: int = 0) -> tuple[shapley.Setting, int]:
+        """The setting of a network, and its epochs: those of the configuration, or as many as make `steps`."""
         config, size = self.config, self.size
         if network == NETWORK:
             least, largest, epochs = config.least_batch, config.largest_batch, config.epochs
@@ -84,7 +84,7 @@ class ProblemStudy:
             least, largest, epochs, sizes = 1, 64, config.peer_epochs, {"momentum": 0.99}
         batch_size = min(max(int(config.batch_share * size), least), largest, size)
         num_batches = -(-size // batch_size)
-        epochs = epochs or -(-config.steps // num_batches)
+        epochs = epochs or -(-(steps or config.steps) // num_batches)
         setting = shapley.Setting(
             network=time_series_classifier(network, len(self.problem.labels), **sizes),
             num_batches=num_batches,
@@ -94,9 +94,9 @@ class ProblemStudy:
         )
         return setting, epochs
 
-    def stage(self, network: str = NETWORK, depth: int = 0, hardening: str = "none") -> training.Stage:
+    def stage(self, network: str = NETWORK, depth: int = 0, steps: int = 0, hardening: str = "none") -> training.Stage:
         """How a network is trained; the same stage again for the same arguments, so that its program is kept."""
-        return _stage(*self.setting(network, depth), hardening)
+        return _stage(*self.setting(network, depth, steps), hardening)
 
     def sweep(
         self,

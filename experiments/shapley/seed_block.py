@@ -15,7 +15,7 @@ from experiments.run.study import Output
 from experiments.run.sweeping import Swept
 from experiments.shapley import arms as arms_of
 from experiments.shapley.arms import FULL, Arm
-from experiments.shapley.depth import chosen_depth
+from experiments.shapley.depth import Choice, chosen
 from experiments.shapley.problem import SURROGATES, ProblemStudy
 from jaxfair import sweeps
 from jaxfair.methods import shapley_evaluation, shapley_scores
@@ -25,7 +25,7 @@ def block_tables(run: Context, inputs: Mapping[str, Stored], name: str, seeds: S
     """Members, results, predictions, values and removed samples of the block of `seeds`, all arms of each."""
     values = inputs[f"{name}-values"].table("values")
     shared = {score: rows["value"].to_numpy() for score, rows in values.groupby("score")}
-    return Output(Block(ProblemStudy(run, name), seeds, chosen_depth(inputs, name), shared).tables())
+    return Output(Block(ProblemStudy(run, name), seeds, chosen(inputs, name), shared).tables())
 
 
 class Trained(NamedTuple):
@@ -65,9 +65,11 @@ class Trained(NamedTuple):
 class Block:
     """Some seeds of a problem, all arms of each."""
 
-    def __init__(self, study: ProblemStudy, seeds: Sequence[int], depth: int, shared_values: Mapping[str, np.ndarray]):
-        self.study, self.seeds, self.depth = study, np.asarray(seeds), depth
-        self.setting, _ = study.setting(depth=depth)
+    def __init__(
+        self, study: ProblemStudy, seeds: Sequence[int], choice: Choice, shared_values: Mapping[str, np.ndarray]
+    ):
+        self.study, self.seeds, self.choice = study, np.asarray(seeds), choice
+        self.setting, _ = study.setting(**choice._asdict())
         self.name = f"seeds-{self.seeds[0]:03d}"
         self._shared = dict(shared_values)
 
@@ -98,7 +100,7 @@ class Block:
         count = len(self.seeds)
         masks = np.ones((2 * count, self.study.size), bool)
         seeds = [*self.seeds, *(SURROGATES + self.seeds)]
-        swept = self._sweep("full", self.study.stage(depth=self.depth), seeds, masks)
+        swept = self._sweep("full", self.study.stage(**self.choice._asdict()), seeds, masks)
         both = Trained.of(np.tile(np.arange(count), 2), [FULL] * 2 * count, masks, swept)
         return both.taken(range(count)), both.taken(range(count, 2 * count))
 
@@ -128,7 +130,7 @@ class Block:
                 raise ValueError(f"{study.name}, seed {seed}: {error}") from error
         places = np.repeat(np.arange(len(self.seeds)), len(arms))
         masks = np.concatenate(masks)
-        swept = self._sweep("removed", study.stage(depth=self.depth), self.seeds[places], masks)
+        swept = self._sweep("removed", study.stage(**self.choice._asdict()), self.seeds[places], masks)
         return Trained.of(places, arms * len(self.seeds), masks, swept)
 
     def _hardened(self, base: Trained, hardening: str, arms: list[Arm]) -> Trained:
@@ -139,7 +141,7 @@ class Block:
         if hardening == "crafted":
             made = self._crafted("crafting", start, study.data)
             previous = {"crafted": made.inputs}
-        stage = study.stage(depth=self.depth, hardening=hardening)
+        stage = study.stage(**self.choice._asdict(), hardening=hardening)
         swept = self._sweep(hardening, stage, self.seeds[start.seeds], start.masks, previous)
         return Trained.of(start.seeds, arms * len(self.seeds), start.masks, swept)
 
@@ -168,7 +170,7 @@ class Block:
     def _tables(self, trained, scores, evaluation):
         study = self.study
         rows = [
-            study.row(int(self.seeds[place]), arm, self.depth, mask)
+            study.row(int(self.seeds[place]), arm, self.choice.depth, mask)
             for place, arm, mask in zip(trained.seeds, trained.arms, trained.masks, strict=True)
         ]
         # Numbers that do not depend on how the seeds are cut into blocks: seed after seed, its members in their order.
