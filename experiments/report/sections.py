@@ -57,9 +57,9 @@ def _listed(value: Any) -> Any:
 INTERVALS = (
     "Intervals of a mean over members are Student's 95 % intervals. Where a figure has bounds (a share, a correlation, "
     "R² up to 1, a difference of two of them) they are taken on the scale on which the bounds are infinitely far away: "
-    "the logit of the mean between two bounds, the logarithm of its distance from a single one. So they never leave what "
-    "the figure can be, and near a bound they are not symmetric. Members that are all equal show no spread: "
-    "they have no interval."
+    "the logit of the mean between two bounds, the logarithm of its distance from a single one. So they never leave "
+    "what the figure can be, and near a bound they are not symmetric. Members that are all equal show no spread: they "
+    "have no interval."
 )
 
 

@@ -127,10 +127,10 @@ def hypotheses(tested: pd.DataFrame, problem: str) -> Table:
     n = int(tested.loc[tested["problem"] == problem, "n"].max())
     caption = (
         f"{problem}, n = {n} seeds. Hypothesis 1 compares M with the model without the top n %; hypothesis 2 one "
-        "share with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds (Student's, "
-        "within the bounds of the figure); the verdict is whether it lies above 0. 'More than random': how much more is lost than by removing as many "
-        "samples at random, or as many at random of the classes that the score removes. P-values of a sign-flip "
-        "test, adjusted for all of this problem's tests (Holm)."
+        "share with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds "
+        "(Student's, within the bounds of the figure); the verdict is whether it lies above 0. 'More than random': how "
+        "much more is lost than by removing as many samples at random, or as many at random of the classes that the "
+        "score removes. P-values of a sign-flip test, adjusted for all of this problem's tests (Holm)."
     )
     header = [
         "statement",

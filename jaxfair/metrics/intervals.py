@@ -189,8 +189,8 @@ def mean_interval(
       ValueError: `level` is no number between 0 and 1, or a value lies outside the bounds.
 
     References:
-      Korn and Graubard, Analysis of Health Surveys, 1999, section 3.2, and Stata's `svy: proportion` (the logit of a mean
-      with its linearised error); Fisher, Metron 1, 1921 (the z of a correlation).
+      Korn and Graubard, Analysis of Health Surveys, 1999, and Stata's `svy: proportion` (the logit of a mean with its
+      linearised error); Fisher, Metron 1, 1921 (the z of a correlation).
     """
     _check_level(level)
     values = np.moveaxis(np.asarray(values, np.float64), axis, -1)

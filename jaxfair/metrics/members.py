@@ -9,9 +9,7 @@ from jaxfair.metrics.bounds import UNBOUNDED, bounds_of
 from jaxfair.metrics.intervals import mean_interval, outside_bounds
 
 
-def summarize(
-    results: pd.DataFrame, by: Sequence[str], *, bounds: tuple[float, float] | None = None
-) -> pd.DataFrame:
+def summarize(results: pd.DataFrame, by: Sequence[str], *, bounds: tuple[float, float] | None = None) -> pd.DataFrame:
     """Mean, standard deviation, 95 % interval of the mean and n over the rows of each group.
 
     The interval is Student's within the bounds of the figure (`mean_interval`): it speaks of the seeds and folds, not
