@@ -70,7 +70,8 @@ def train(run, inputs, arm: str) -> Output:
 def compare(run, inputs) -> Output:
     """What the term against age costs in detection, paired by seed and fold, as a table of its own."""
     plain, other = (inputs[arm].table("results").query("metric == 'roc_auc'") for arm in ARMS)
-    change = metrics.paired_difference(other["value"].to_numpy(), plain["value"].to_numpy())
+    bounds = metrics.bounds_of("roc_auc")
+    change = metrics.paired_difference(other["value"].to_numpy(), plain["value"].to_numpy(), bounds=bounds)
     return Output({"difference": pd.DataFrame([change._asdict()])})
 
 

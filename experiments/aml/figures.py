@@ -53,7 +53,7 @@ def readers(values: pd.DataFrame, arms: Sequence[str]) -> Figure:
         axes.axvline(0, color="#555c68", linewidth=0.8)
         axes.set(title=title, xlabel="correlation with the true age", ylim=(len(arms) - 0.5, -0.5))
         low, high = axes.get_xlim()
-        axes.set_xlim(max(low, -1), min(high, 1))  # An interval of few members can leave what a correlation can be.
+        axes.set_xlim(max(low, -1), min(high, 1))  # The margins leave what a correlation can be.
         axes.locator_params(axis="x", nbins=6)
         axes.set_yticks(range(len(arms)), arms)
         axes.grid(visible=False, axis="y")
@@ -137,7 +137,7 @@ def score_against_age(predictions: pd.DataFrame, labels: Mapping[str, str]) -> F
     for axes, group in zip(panels, groups, strict=True):
         for method in group:
             drawn = style(method)
-            line = summarize(members[members["method"] == method], ["band"]).sort_values("band")
+            line = summarize(members[members["method"] == method], ["band"], bounds=(0, 1)).sort_values("band")
             at = middle.loc[line["band"]].to_numpy()
             bars = np.nan_to_num([line["mean"] - line["low"], line["high"] - line["mean"]])
             kind = {"color": drawn.color, "marker": drawn.marker, "markersize": 5, "elinewidth": 1}

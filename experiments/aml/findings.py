@@ -206,10 +206,12 @@ def majority(found: Findings) -> tuple:
     rows = rows[~rows["method"].isin(REFERENCES)]
     if rows.empty:
         return question, "Not measured", [], "This run holds no share of the majority class."
-    gains = summarize(rows.assign(value=rows["value"] - rows["value_share"]), ["method"])
+    rows = rows.assign(value=rows["value"] - rows["value_share"], metric="accuracy_difference")
+    gains = summarize(rows, ["method"])
     lines, above = [], 0
     for _, gain in gains.iterrows():
-        sure = gain["mean"] > 0 and (gain["n"] == 1 or gain["low"] > 0)
+        # One member, or several with the same gain, have no interval.
+        sure = (gain["mean"] if np.isnan(gain["low"]) else gain["low"]) > 0
         above += sure
         remarks = [] if sure else ["not finite" if gain["n"] == 0 else "not above"]
         remarks += [found.diverged(gain["method"])] if found.diverged(gain["method"]) else []

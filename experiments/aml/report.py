@@ -11,7 +11,7 @@ from experiments.aml import figures, findings, tables
 from experiments.aml.front import front
 from experiments.aml.styles import JOINT, METHODS, REFERENCES, arm_values, rounded, split_age_head, style
 from experiments.report.blocks import Figure, Section, Table, Text
-from experiments.report.cells import DASH, Cell, number, span
+from experiments.report.cells import DASH, MEAN_INTERVAL, Cell, number, span
 from experiments.report.curves import training_curves
 from experiments.report.tables import arm_table
 from experiments.results.reading import Run
@@ -126,7 +126,7 @@ def shown_predictions(run: Run, counts: pd.DataFrame) -> pd.DataFrame:
 
 def _arms(values: pd.DataFrame, counts: pd.DataFrame) -> Section:
     arms = counts[~counts["method"].isin(REFERENCES)]
-    spread = "Mean ± SD over members, below it the 95 % interval of the mean."
+    spread = f"Mean ± SD over members, below it {MEAN_INTERVAL}."
     blocks = [
         arm_table(values, arms, tables.DETECTION, f"Detection of infarction, evaluation split. {spread}"),
         arm_table(
@@ -242,7 +242,8 @@ def _training(run: Run, counts: pd.DataFrame) -> Section:
     ended = set(diverged.itertuples(index=False, name=None)) & set(pairs)
     n = curves.groupby("method")["member"].nunique()
     caption = (
-        f"Training curves: mean over members (n = {span(n)}) and, on the evaluation split, a band of 1 SD. Where an "
+        f"Training curves: mean over members (n = {span(n)}) and, on the evaluation split, a band of 1 SD (cut at the "
+        "bounds of a figure). Where an "
         "arm diverged, the frame is that of the others; the mean then goes on over those members that are left. The "
         "adversarial loss is cross-entropy plus the adversary's term, unscaled: alpha scales only its gradient."
     )

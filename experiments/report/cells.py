@@ -7,6 +7,8 @@ import pandas as pd
 
 DASH = "–"  # not measured
 MINUS = "−"
+# What tables say of the interval below a mean; `sections.provenance` says the rest once for the whole page.
+MEAN_INTERVAL = "the 95 % interval of the mean (Student's, within the bounds of the figure)"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECIMALS = {"fraction": 3, "correlation": 3, "r2": 3, "years": 1, "s": 1}
 
@@ -48,6 +50,11 @@ def interval(low: float, high: float, unit: str = "") -> str:
     return "" if pd.isna(low) or pd.isna(high) else f"[{_bound(low, unit)}, {_bound(high, unit)}]"
 
 
+def interval_of_mean(row: pd.Series, unit: str = "") -> str:
+    """The interval of a row of `metrics.summarize`, in words where equal members give none; nothing for one member."""
+    return interval(row["low"], row["high"], unit) or ("all equal" if row["n"] > 1 else "")
+
+
 def _bound(value, unit):
     """As `number` writes it, but "−0.0002" where that would be "0.000": verdicts hang on the sign."""
     text = number(value, unit)
@@ -75,7 +82,7 @@ def cell(summary: pd.Series | None, unit: str, members: int, diverged: int = 0) 
     main = number(summary["mean"], unit)
     if n > 1:
         main += f" ± {number(summary['sd'], unit)}"
-    parts = [interval(summary["low"], summary["high"], unit)] if n > 1 else []
+    parts = [interval_of_mean(summary, unit)] if n > 1 else []
     if n != members:
         parts.append(f"n = {n} of {members}")
     return Cell(main, "\n".join(parts), alarm=diverged > 0)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from experiments.report.cells import number
 from experiments.report.style import Style, own_style
-from jaxfair.metrics import summarize
+from jaxfair.metrics import bounds_of, summarize
 
 SPLITS = {"evaluate": "-", "validate": ":", "train": "--"}
 
@@ -21,7 +21,7 @@ def training_curves(
     titles: Mapping[str, str],
     diverged: Collection[tuple[int, str]] = (),
 ) -> Figure:
-    """Mean ± SD over members by epoch: a row for each metric, a column for each stage.
+    """Mean ± SD over members by epoch, cut at the bounds of the metric: a row for each metric, a column for each stage.
 
     Args:
       curves: Result rows with an epoch.
@@ -65,10 +65,11 @@ def _curves(axes: Axes, rows: pd.DataFrame, styles: Mapping[str, Style], diverge
     """One panel; its frame follows the arms that hold, and says how far another one leaves it."""
     held, outside = [], {}
     lines = summarize(rows, ["method", "split", "epoch"])
+    bounds = bounds_of(rows["metric"].iloc[0])
     unstable = {method for _, method in diverged}
     for (method, split), line in lines.groupby(["method", "split"], sort=False):
         line = line.sort_values("epoch")
-        low, high = (line["mean"] + sign * line["sd"].fillna(0) for sign in (-1, 1))
+        low, high = ((line["mean"] + sign * line["sd"].fillna(0)).clip(*bounds) for sign in (-1, 1))
         axes.plot(line["epoch"], line["mean"], color=styles[method].color, ls=SPLITS.get(split, "-."), zorder=2)
         if split in ("evaluate", "validate"):
             axes.fill_between(line["epoch"], low, high, color=styles[method].color, alpha=0.15, linewidth=0)

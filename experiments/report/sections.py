@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.report.blocks import Figure, Section, Table, Text
-from experiments.report.cells import Cell, cell, number
+from experiments.report.cells import MEAN_INTERVAL, Cell, cell, number
 from experiments.report.curves import training_curves
 from experiments.results.reading import Run
 from experiments.results.summaries import arm_members, final_values
@@ -30,7 +30,7 @@ def overview(run: Run) -> list[Section]:
         rows.append([*words, cell(row, row["unit"], members, diverged), str(int(row["n"]))])
     table = Table(
         "Every metric on the evaluation split after training: mean ± standard deviation over members, and below "
-        "it the 95 % interval of the mean.",
+        f"it {MEAN_INTERVAL}.",
         [*names, "metric", "value", "n"],
         rows,
         text_columns=len(names) + 1,
@@ -51,6 +51,16 @@ def overview(run: Run) -> list[Section]:
 
 def _listed(value: Any) -> Any:
     return ", ".join(f"{name} {entry}" for name, entry in value.items()) if isinstance(value, dict) else value
+
+
+# The definition is `metrics.mean_interval`'s, its measured coverage is in docs/intervals.md.
+INTERVALS = (
+    "Intervals of a mean over members are Student's 95 % intervals. Where a figure has bounds (a share, a correlation, "
+    "R² up to 1, a difference of two of them) they are taken on the scale on which the bounds are infinitely far away: "
+    "the logit of the mean between two bounds, the logarithm of its distance from a single one. So they never leave "
+    "what the figure can be, and near a bound they are not symmetric. Members that are all equal show no spread: they "
+    "have no interval."
+)
 
 
 def provenance(run: Run) -> Section:
@@ -78,7 +88,7 @@ def provenance(run: Run) -> Section:
         blocks.append(Text("The run left no environment.json, so its device and versions are not known."))
     if environment.get("seconds"):
         blocks.append(_seconds(environment["seconds"]))
-    blocks.append(how_members_ended(run))
+    blocks += [how_members_ended(run), Text(INTERVALS)]
     for name, content in (("Configuration", run.config), ("Environment", run.environment)):
         if content:
             blocks.append(Text(json.dumps(content, indent=2, default=str), title=name, code=True))

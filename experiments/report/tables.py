@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from experiments.report.blocks import Table
-from experiments.report.cells import DASH, Cell, cell, interval, number
+from experiments.report.cells import DASH, Cell, cell, interval, interval_of_mean, number
 from jaxfair.metrics import minus_control, summarize
 
 
@@ -72,6 +72,7 @@ def control_table(
         if differences.empty or name == control:
             continue
         summary = summarize(differences, ["metric"]).set_index("metric")
+        summary.index = summary.index.str.removesuffix("_difference")
         total = int((summary["n"] + summary["missing"]).max())
         cells = [
             cell(summary.loc[metric] if metric in summary.index else None, unit, total)
@@ -115,7 +116,7 @@ def published_table(
                 what,
                 number(value).rstrip("0"),
                 Cell(written.main, f"{diverged} of {total} diverged" if diverged else "", written.alarm),
-                interval(ours["low"], ours["high"], unit) or DASH if known else DASH,
+                interval_of_mean(ours, unit) or DASH if known else DASH,
                 number(ours["n"] if ours is not None else 0, "count"),
                 interval(subjects["low"], subjects["high"], unit) or DASH if subjects is not None else DASH,
                 number(ours["mean"] - value, unit) if known else DASH,

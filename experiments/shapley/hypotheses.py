@@ -108,11 +108,13 @@ def test_hypotheses(values: pd.DataFrame, score: str) -> pd.DataFrame:
                 rows.append(
                     row
                     | {"hypothesis": 1, "before": 0.0}
-                    | _compared(full, top, dict.fromkeys(CONTROLS, full), controls)
+                    | _compared(full, top, dict.fromkeys(CONTROLS, full), controls, statement)
                 )
                 if before is not None:
                     rows.append(
-                        row | {"hypothesis": 2, "before": before[0]} | _compared(before[1], top, before[2], controls)
+                        row
+                        | {"hypothesis": 2, "before": before[0]}
+                        | _compared(before[1], top, before[2], controls, statement)
                     )
                 before = (percent, top, controls)
     tested = pd.DataFrame(rows)
@@ -123,15 +125,17 @@ def test_hypotheses(values: pd.DataFrame, score: str) -> pd.DataFrame:
     return tested
 
 
-def _compared(better, worse, better_controls, worse_controls):
+def _compared(better, worse, better_controls, worse_controls, statement):
     """As stated, and how much more the top removal takes than each control: differences of differences."""
     row = {"better": np.nanmean(better), "worse": np.nanmean(worse)}
-    row |= _columns(metrics.paired_difference(better, worse), "")
+    bounds = metrics.bounds_of(statement.metric)
+    row |= _columns(metrics.paired_difference(better, worse, bounds=bounds), "")
+    gap_bounds = metrics.difference_bounds(bounds)
     gap = np.asarray(better, float) - worse
     for control, left in worse_controls.items():
         if left is not None:
             other = np.asarray(better_controls[control], float) - left
-            row |= _columns(metrics.paired_difference(gap, other), f"_{control}")
+            row |= _columns(metrics.paired_difference(gap, other, bounds=gap_bounds), f"_{control}")
     return row
 
 

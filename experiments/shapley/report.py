@@ -138,9 +138,9 @@ def _sentence(own, tested, problem, score):
     ].iloc[0]
     for control, others in (("random", "random ones"), ("matched", "random ones of the same classes")):
         if row["n"] > 1:
-            cost, within = signed(row[f"mean_{control}"]), interval(row[f"low_{control}"], row[f"high_{control}"])
+            cost = f"{signed(row[f'mean_{control}'])} {interval(row[f'low_{control}'], row[f'high_{control}'])}".strip()
             sentences.append(
-                f"The top samples cost {cost} {within} more than {others}: that they matter more "
+                f"The top samples cost {cost} more than {others}: that they matter more "
                 f"{_IN_WORDS[row[f'verdict_{control}']]}."
             )
     return " ".join(sentences)

@@ -127,10 +127,10 @@ def hypotheses(tested: pd.DataFrame, problem: str) -> Table:
     n = int(tested.loc[tested["problem"] == problem, "n"].max())
     caption = (
         f"{problem}, n = {n} seeds. Hypothesis 1 compares M with the model without the top n %; hypothesis 2 one "
-        "share with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds; the "
-        "verdict is whether it lies above 0. 'More than random': how much more is lost than by removing as many "
-        "samples at random, or as many at random of the classes that the score removes. P-values of a sign-flip "
-        "test, adjusted for all of this problem's tests (Holm)."
+        "share with the next. 'As stated': the first mean minus the second, with the 95 % interval over seeds "
+        "(Student's, within the bounds of the figure); the verdict is whether it lies above 0. 'More than random': how "
+        "much more is lost than by removing as many samples at random, or as many at random of the classes that the "
+        "score removes. P-values of a sign-flip test, adjusted for all of this problem's tests (Holm)."
     )
     header = [
         "statement",
@@ -152,7 +152,8 @@ def _difference(row, suffix):
     if verdict is None or pd.isna(verdict):
         return Cell(DASH)
     mean, low, high = (getattr(row, f"{name}{suffix}") for name in ("mean", "low", "high"))
-    return Cell(f"{signed(mean)}, {verdict}", interval(low, high), alarm=verdict == FAILS)
+    within = interval(low, high) or ("all equal" if getattr(row, f"n{suffix}") > 1 else "")
+    return Cell(f"{signed(mean)}, {verdict}", within, alarm=verdict == FAILS)
 
 
 def _p(value):
@@ -197,7 +198,9 @@ def gaps(values: pd.DataFrame) -> pd.DataFrame:
         ["problem", "score", "kind", "percent"], sort=False
     ):
         keys = pd.MultiIndex.from_arrays([part["problem"], part["percent"], part["seed"]])
-        difference = metrics.paired_difference(part["value"].to_numpy(), random.reindex(keys).to_numpy())
+        difference = metrics.paired_difference(
+            part["value"].to_numpy(), random.reindex(keys).to_numpy(), bounds=metrics.bounds_of("accuracy")
+        )
         rows.append({"problem": problem, "score": name, "kind": kind, "percent": share} | difference._asdict())
     return pd.DataFrame(rows)
 

@@ -1,5 +1,6 @@
 """Metrics `metric(predictions, targets, mask=None, weights=None)`, batched over leading axes, with intervals."""
 
+from jaxfair.metrics.bounds import Bounds, bounds_of, difference_bounds
 from jaxfair.metrics.classification import (
     Confusion,
     accuracy,
@@ -28,6 +29,7 @@ from jaxfair.metrics.paired import Difference, holm, paired_difference, verdict
 from jaxfair.metrics.selection import OneStandardError, one_standard_error
 
 __all__ = [
+    "Bounds",
     "Confusion",
     "Difference",
     "Interval",
@@ -36,7 +38,9 @@ __all__ = [
     "accuracy",
     "balanced_accuracy",
     "bootstrap_interval",
+    "bounds_of",
     "confusion",
+    "difference_bounds",
     "distance_correlation",
     "f1",
     "g_mean",

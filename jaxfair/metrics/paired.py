@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from jaxfair.metrics.bounds import UNBOUNDED, difference_bounds
 from jaxfair.metrics.intervals import mean_interval
 
 HOLDS, FAILS, EQUAL, UNDECIDED, TOO_FEW = "holds", "fails", "equal", "undecided", "too few seeds"
@@ -16,7 +17,7 @@ class Difference(NamedTuple):
     Attributes:
       mean: Of the differences.
       standard_deviation: Of the differences, n - 1 in the denominator.
-      low: Lower end of Student's interval of the mean.
+      low: Lower end of Student's interval of the mean (`mean_interval`); NaN where all pairs differ by the same.
       high: Upper end.
       n: Pairs in which both are known.
       p: Two-sided, of the permutation test that flips the signs of differences; 1 if all are 0.
@@ -31,7 +32,13 @@ class Difference(NamedTuple):
 
 
 def paired_difference(
-    first: np.ndarray, second: np.ndarray, *, level: float = 0.95, num_resamples: int = 9999, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    level: float = 0.95,
+    num_resamples: int = 9999,
+    seed: int = 0,
+    bounds: tuple[float, float] = UNBOUNDED,
 ) -> Difference:
     """The mean difference over pairs with its interval, and the p-value of a sign-flip test.
 
@@ -48,16 +55,21 @@ def paired_difference(
       level: Of the interval.
       num_resamples: Random sign patterns, if there are more than that.
       seed: Of these.
+      bounds: Of each of the two (`bounds_of(metric)`); the interval of their difference then stays within its bounds,
+        [-1, 1] for two accuracies.
 
     Returns:
       The `Difference`. Without two pairs interval and p are NaN.
+
+    Raises:
+      ValueError: A difference lies outside what `bounds` allow, or `level` is no number between 0 and 1.
 
     References:
       Pitman: Significance tests which may be applied to samples from any populations, 1937; by scipy.stats.
     """
     differences = np.asarray(first, float) - np.asarray(second, float)
     differences = differences[np.isfinite(differences)]
-    summary = mean_interval(differences, level)
+    summary = mean_interval(differences, level, bounds=difference_bounds(bounds))
     if len(differences) < 2:
         p = np.nan
     elif not differences.any():
@@ -80,12 +92,17 @@ def verdict(difference: Difference) -> str:
     """What a difference says of 'the first is greater': `HOLDS` if its interval lies above 0, `FAILS` if below.
 
     Around 0 it is `UNDECIDED`, which is not `EQUAL`: that is only where no pair differs. `TOO_FEW` without two pairs.
+    Pairs that all differ by the same have no interval, and agree: there the sign decides, and p says how little a few
+    of them are.
     """
     if difference.n < 2:
         return TOO_FEW
-    if difference.standard_deviation == 0 and difference.mean == 0:
-        return EQUAL
-    return HOLDS if difference.low > 0 else FAILS if difference.high < 0 else UNDECIDED
+    low, high = difference.low, difference.high
+    if np.isnan(low):
+        low = high = difference.mean
+        if difference.mean == 0:
+            return EQUAL
+    return HOLDS if low > 0 else FAILS if high < 0 else UNDECIDED
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from data_pipelines.ecg.beats import LEADS
 from experiments.aml import figures
 from experiments.report import cells
+from experiments.report.tables import arm_table, control_table
 from experiments.results.summaries import final_values
 from jaxfair.metrics import summarize
 
@@ -56,6 +57,29 @@ def test_cells_tell_unmeasured_undefined_and_diverged_apart():
     assert cells.cell(row, "fraction", 3, diverged=1) == cells.Cell(
         "0.600 ± 0.141", "[−0.671, 1.871]\nn = 2 of 3", alarm=True
     )
+
+
+def test_no_interval_of_a_page_leaves_what_the_figure_can_be():
+    """Three seeds near the bounds, where Student's plain interval leaves them."""
+    planted = {"accuracy": [0.35, 0.9, 0.5], "specificity": [0.96, 0.99, 1.0], "age_pearson": [0.99, 0.2, 0.9]}
+    rows = [(m, s, v) for m, values in planted.items() for s, v in enumerate(values)]
+    values = pd.DataFrame(rows, columns=["metric", "seed", "value"]).assign(arm="NCOV")
+    shown = {name: (name, "fraction") for name in planted}
+    arms = pd.DataFrame({"arm": ["NCOV"], "members": 3, "diverged": 0})
+    control = values.assign(value=[0.9, 0.1, 0.2, 0.01, 0.02, 0.01, -0.9, -0.3, -0.9])
+    own = arm_table(values, arms, shown, "").rows[0][2:]
+    against = control_table([("NCOV", values, "none", control)], shown, "").rows[0][2:]
+    for row, bounds in ((own, [(0, 1), (0, 1), (-1, 1)]), (against, [(-1, 1), (-1, 1), (-2, 2)])):
+        for cell, (low, high) in zip(row, bounds, strict=True):
+            ends = [float(end.replace("−", "-")) for end in cell.sub.strip("[]").split(", ")]
+            assert low <= ends[0] < ends[1] <= high
+    # By hand: mean 0.58333, SE 0.16415, t 4.30265, logit 0.33647 ± 2.90588.
+    assert own[0] == cells.Cell("0.583 ± 0.284", "[0.071, 0.962]")
+
+
+def test_equal_members_are_said_to_be_equal():
+    row = summarize(pd.DataFrame({"metric": "accuracy", "value": [1.0, 1.0, 1.0]}), ["metric"]).iloc[0]
+    assert cells.cell(row, "fraction", 3) == cells.Cell("1.000 ± 0.000", "all equal")
 
 
 def test_final_values_are_those_of_the_last_stage_on_the_evaluation_split():
