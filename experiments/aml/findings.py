@@ -10,6 +10,7 @@ from experiments.aml import figures
 from experiments.aml.styles import REFERENCES, style
 from experiments.report.blocks import Figure, Section, Statements, Text
 from experiments.report.cells import DASH, in_words, number, signed, span
+from experiments.report.trivial import gains, not_above
 from jaxfair.metrics import summarize
 
 FOOLED = 0.1  # |mean r| of the frozen head up to which the page calls it fooled; shown beside each use
@@ -25,12 +26,14 @@ class Findings:
     Attributes:
       rows: `summarize` by method and metric.
       ended: members and diverged by method.
+      trivial: By method, the trivial models that it is not above; nothing is concluded from it.
     """
 
     def __init__(self, values: pd.DataFrame, counts: pd.DataFrame):
         self.values = values
         self.rows = summarize(values, ["method", "metric"]).set_index(["method", "metric"])
         self.ended = counts.set_index("method")[["members", "diverged"]]
+        self.trivial = {method: found for method, found in not_above(values).items() if method not in REFERENCES}
 
     def get(self, method: str, metric: str) -> pd.Series | None:
         """The summary, or None where the metric was not measured or is finite in no member."""
@@ -58,6 +61,11 @@ class Findings:
             return ""
         return "{diverged} of {members} diverged".format(**self.ended.loc[method])
 
+    def remarks(self, method: str) -> list[str]:
+        """What has to be known of an arm beside its figures."""
+        rivals = " and ".join(gain.rival for gain in self.trivial.get(method, ()))
+        return [*filter(None, [self.diverged(method), f"not above {rivals}" if rivals else ""])]
+
     def strongest(self, method: str) -> tuple[str, float]:
         """The fresh probe that reads most age within the healthy, and its mean R²."""
         found = {name: self.mean(method, metric) for name, metric in PROBES.items()}
@@ -77,7 +85,10 @@ def section(values: pd.DataFrame, counts: pd.DataFrame, *, simulated: bool = Fal
     counts = counts[counts["shown"]]
     found = Findings(values, counts)
     source = "On a simulated cohort. " if simulated else ""
-    blocks = [Text(source + summary(found)), Statements([head(found), remaining(found), majority(found)])]
+    blocks = [Text(warning)] if (warning := untrained(found)) else []
+    if "baseline" in found.trivial:
+        return Section("What this page says", [Text(source + blocks[0].text), Statements([majority(found)])])
+    blocks += [Text(source + summary(found)), Statements([head(found), remaining(found), majority(found)])]
     if len(swept):
         numbers = swept.groupby("method", sort=False).size()
         alphas = [f"{style(method).label} over {n}" for method, n in numbers.items()]
@@ -102,6 +113,21 @@ def section(values: pd.DataFrame, counts: pd.DataFrame, *, simulated: bool = Fal
     return Section("What this page says", blocks)
 
 
+def untrained(found: Findings) -> str:
+    """Which models are not above a trivial one, in words; nothing where all are."""
+    if not found.trivial:
+        return ""
+    named = [
+        f"{style(method).label} ({'; '.join(gain.sentence for gain in gains)})"
+        for method, gains in found.trivial.items()
+    ]
+    if "baseline" in found.trivial:
+        ending = "The baseline is among them, so that this page draws no conclusions: its tables follow."
+    else:
+        ending = "Nothing is concluded from them."
+    return f"Not above a model that knows nothing of the ECG, by the 95 % interval: {', '.join(named)}. {ending}"
+
+
 def summary(found: Findings) -> str:
     """One paragraph: the task, the head, what is left, what failed."""
     sentences = []
@@ -113,7 +139,7 @@ def summary(found: Findings) -> str:
             f"A head trained on its frozen representation predicts age with r = {in_words(r, 'correlation')}."
         )
     ncov = found.get("ncov", "age_pearson")
-    if ncov is not None:
+    if ncov is not None and "ncov" not in found.trivial:
         sentence = f"NCOV brings that head to r = {in_words(ncov, 'correlation')}"
         if found.get("ncov", "roc_auc") is not None and found.get("no_adversary", "roc_auc") is not None:
             sentence += f", at a ROC AUC {found.difference('ncov', 'roc_auc')} against as many epochs without adversary"
@@ -124,10 +150,10 @@ def summary(found: Findings) -> str:
                 f"{number(found.mean('ncov', PROBES['ridge']))} within the healthy "
                 f"(baseline {number(found.mean('baseline', PROBES['ridge']))})."
             )
-    elif found.absent("ncov", "age_pearson") == "NaN":
+    elif ncov is None and found.absent("ncov", "age_pearson") == "NaN":
         sentences.append("NCOV: no finite value.")
     name, least = found.strongest("joint_hsic")
-    if name:
+    if name and "joint_hsic" not in found.trivial:
         sentences.append(
             f"Joint training with HSIC leaves R² = {number(least)} to the strongest fresh probe ({name}; its control "
             f"{number(found.strongest('joint_control')[1])}) and a correlation of score and age within the healthy of "
@@ -146,30 +172,38 @@ def summary(found: Findings) -> str:
 def head(found: Findings) -> tuple:
     """Whether the frozen head is fooled, by which arm, and whether by a constant or an explosion."""
     question = "Is the frozen age head fooled?"
-    fooled, lines = [], [("Before", number(found.mean("age_head", "age_pearson")), "")]
+    fooled, judged, lines = [], 0, [("Before", number(found.mean("age_head", "age_pearson")), "")]
     for method in AGAINST_THE_HEAD:
         if method not in found.ended.index:
             continue
         label, r = style(method).label, found.get(method, "age_pearson")
         spread = found.mean(method, "predicted_age_std")
-        remarks = [found.diverged(method)] if found.diverged(method) else []
+        remarks = found.remarks(method)
+        judged += method not in found.trivial
         if r is None:
-            lines.append((label, found.absent(method, "age_pearson"), *(remarks or [""])))
+            lines.append((label, found.absent(method, "age_pearson"), "; ".join(remarks)))
             continue
         if spread > LIFETIME or abs(found.mean(method, "predicted_age_mean")) > LIFETIME:
             where = found.mean(method, "predicted_age_mean")
             remarks.append(f"ran off: predictions {number(where, 'years')} ± {number(spread, 'years')} years")
         elif spread < CONSTANT:
             remarks.append(f"a constant: SD of predictions {number(spread, 'years')} years")
-        elif abs(r["mean"]) <= FOOLED:
+        elif abs(r["mean"]) <= FOOLED and method not in found.trivial:
             fooled.append(label)
         lines.append((label, f"{in_words(r, 'correlation')}", "; ".join(remarks)))
     if len(lines) == 1:
         return question, "Not measured", [], "No arm against the frozen head was run."
-    answer = f"Yes, by {len(fooled)} of {len(lines) - 1} arms" if fooled else f"By none of {len(lines) - 1} arms"
+    if not judged:
+        answer = "No arm can be judged"
+    elif judged == 1:
+        answer = "Yes, by the one arm that can be judged" if fooled else "Not by the one arm that can be judged"
+    else:
+        arms = f"{judged} arms" if judged == len(lines) - 1 else f"the {judged} arms that can be judged"
+        answer = f"Yes, by {len(fooled)} of {arms}" if fooled else f"By none of {arms}"
     note = (
         f"Correlation of its prediction with the true age. Fooled means here: a mean within {FOOLED:g} of 0, by "
-        "predictions that still vary like ages. It says nothing of the age that is left."
+        "predictions that still vary like ages, of an arm above the trivial models. It says nothing of the age that is "
+        "left."
     )
     return question, answer, lines, note
 
@@ -182,12 +216,13 @@ def remaining(found: Findings) -> tuple:
         name, most = found.strongest(method)
         written = f"{number(most)} ({name})" if name else found.absent(method, PROBES["ridge"])
         if written != DASH:
-            lines.append((style(method).label, written, found.diverged(method)))
+            lines.append((style(method).label, written, "; ".join(found.remarks(method))))
     if not lines:
         return question, "Not measured", [], "No fresh probe within the healthy was run."
     kept = [
         f"{style(method).label}: {number(found.strongest(method)[1])} of {number(found.strongest(control)[1])}"
         for method, control in (("ncov", "no_adversary"), ("joint_hsic", "joint_control"))
+        if not {method, control} & found.trivial.keys()
         if found.strongest(method)[0] and found.strongest(control)[0]
     ]
     note = (
@@ -200,25 +235,23 @@ def remaining(found: Findings) -> tuple:
 def majority(found: Findings) -> tuple:
     """Which accuracies exceed what answering with the larger class alone gives."""
     question = "Do accuracies exceed the majority class?"
-    pair = ["method", "seed", "fold"]
-    sides = [found.values[found.values["metric"] == metric] for metric in ("accuracy", "majority_share")]
-    rows = sides[0].merge(sides[1].drop_duplicates(pair), on=pair, suffixes=("", "_share"))
-    rows = rows[~rows["method"].isin(REFERENCES)]
-    if rows.empty:
+    of = {metric: found.values[found.values["metric"] == metric] for metric in ("accuracy", "majority_share")}
+    own = of["accuracy"][~of["accuracy"]["method"].isin(REFERENCES)]
+    if own.empty or of["majority_share"].empty:
         return question, "Not measured", [], "This run holds no share of the majority class."
-    rows = rows.assign(value=rows["value"] - rows["value_share"], metric="accuracy_difference")
-    gains = summarize(rows, ["method"])
-    lines, above = [], 0
-    for _, gain in gains.iterrows():
-        # One member, or several with the same gain, have no interval.
-        sure = (gain["mean"] if np.isnan(gain["low"]) else gain["low"]) > 0
-        above += sure
-        remarks = [] if sure else ["not finite" if gain["n"] == 0 else "not above"]
-        remarks += [found.diverged(gain["method"])] if found.diverged(gain["method"]) else []
-        written = signed(gain["mean"]) if gain["n"] else "NaN"
-        lines.append((style(gain["method"]).label, written, "; ".join(remarks)))
+    found_gains = gains(own, of["majority_share"], "accuracy", "the larger class alone")
+    lines, above = [], sum(gain.above for gain in found_gains.values())
+    for method, gain in found_gains.items():
+        remarks = [] if gain.above else ["not above" if gain.n else "not finite"]
+        remarks += [found.diverged(method)] if found.diverged(method) else []
+        lines.append((style(method).label, signed(gain.mean) if gain.n else "NaN", "; ".join(remarks)))
+    share = of["majority_share"]["value"].mean()
+    several = any(gain.n > 1 for gain in found_gains.values())
+    means = "with the whole 95 % interval" if several else "the value of the one member, which has no interval"
     note = (
-        f"Accuracy minus {number(rows['value_share'].mean())}, the share of the larger class in the evaluation split "
-        "(mean). Above means: with the whole 95 % interval."
+        f"Accuracy minus {number(share)}, the share of the larger class in the evaluation split (mean). Above means: "
+        f"{means}."
     )
-    return question, f"{above} of {len(gains)} arms do", lines, note
+    if len(found_gains) == 1:
+        return question, "The one arm does" if above else "The one arm does not", lines, note
+    return question, f"{above} of {len(found_gains)} arms do", lines, note

@@ -15,40 +15,6 @@ from experiments.shapley.problem import NETWORK, SPLITS, ProblemStudy
 from jaxfair.metrics import one_standard_error
 
 
-def depth_tables(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
-    """Every depth on held-out parts of the training set; the table `depths` says which is chosen, and for how long.
-
-    The paper's rule is not public. Here it is the shallowest depth whose mean held-out loss is within one standard
-    error of the least. Each depth is trained until its training loss has converged (`_until_converged`), and all
-    networks of the problem are then trained for as many steps as the chosen depth was.
-    """
-    study, config = ProblemStudy(run, name), run.config
-    masks = [
-        splits.holdout_by_class(study.data["label"].astype(float), config.held_out, split, names=study.problem.labels)
-        for split in range(config.depth_splits)
-    ]
-    train, held_out = (np.stack(side) for side in zip(*masks, strict=True))
-    losses, rows, diverged, values, lengths = [], [], [], [], []
-    for depth in config.depths:
-        seeds = [SPLITS + split for split in range(len(train))]
-        swept, length = _until_converged(study, depth, seeds, train)
-        lengths.append(length)
-        right, loss = study.predictions("held-out part", study.setting(depth=depth)[0], swept)
-        loss, accuracy = ((part[:, : study.size] * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
-        rows += [
-            {"method": f"depth_{depth}", "backbone": NETWORK, "depth": depth, "num_train": n} for n in train.sum(1)
-        ]
-        diverged.append(swept.result.diverged)
-        losses.append(loss)
-        values.append({"accuracy": accuracy, "loss": loss})
-    members = study.members(rows, np.concatenate(diverged))
-    joined = {metric: np.concatenate([value[metric] for value in values]) for metric in values[0]}
-    results = long(members, joined, stage="depth", split="held_out")
-    return Output(
-        {"members": members, "results": results, "depths": _table(name, config.depths, np.stack(losses), lengths)}
-    )
-
-
 class Choice(NamedTuple):
     """How the networks of a problem are trained.
 
@@ -68,27 +34,58 @@ def chosen(inputs: Mapping[str, Stored], name: str) -> Choice:
     return Choice(int(row["depth"]), int(row["steps"]))
 
 
-def _until_converged(study, depth, seeds, train):
-    """Trains for the configured steps, and from scratch for twice as many until the training loss has converged.
+def depth_tables(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
+    """Every depth on held-out parts of the training set; the table `depths` says which is chosen, and for how long.
+
+    The paper's rule is not public. Here it is the shallowest depth whose mean held-out loss is within one standard
+    error of the least. If the training loss of that depth has not converged, all depths are trained again, twice as
+    long, up to `most_steps`.
 
     Converged: the lowest cross-entropy of the training samples is, in the median over the splits, at most the share
-    `converged` of what the frequencies of the classes alone give (their entropy). Length is doubled up to `most_steps`.
+    `converged` of what answering with the frequencies of the classes costs, their entropy.
     """
-    config = study.config
-    shares = np.bincount(study.data["label"]) / study.size
-    entropy = -np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares)))
+    study, config = ProblemStudy(run, name), run.config
     steps = config.steps
     while True:
-        name = f"depth-{depth}" if steps == config.steps else f"depth-{depth}-{steps}"
-        swept = study.sweep(name, study.stage(depth=depth, steps=steps), seeds, train)
-        unexplained = float(np.median(swept.result.state["best"].value)) / entropy
+        output, unexplained = _every_depth(study, steps)
         if config.epochs or unexplained <= config.converged or 2 * steps > config.most_steps:
-            return swept, {"steps": steps, "unexplained": unexplained}
+            return output
         steps *= 2
 
 
-def _table(name, depths, losses, lengths):
-    mean, error, chosen = one_standard_error(losses)
-    table = pd.DataFrame({"problem": name, "depth": np.array(depths), "loss": mean, "standard_error": error})
-    table = pd.concat([table, pd.DataFrame(lengths)], axis=1)
-    return table.assign(chosen=np.arange(len(depths)) == chosen)
+def _every_depth(study: ProblemStudy, steps: int) -> tuple[Output, float]:
+    """What a length of training gives, and the share of the entropy that it leaves to the chosen depth."""
+    config, name = study.config, study.name
+    masks = [
+        splits.holdout_by_class(study.data["label"].astype(float), config.held_out, split, names=study.problem.labels)
+        for split in range(config.depth_splits)
+    ]
+    train, held_out = (np.stack(side) for side in zip(*masks, strict=True))
+    losses, rows, diverged, values, unexplained = [], [], [], [], []
+    for depth in config.depths:
+        seeds = [SPLITS + split for split in range(len(train))]
+        sweep = f"depth-{depth}" if steps == config.steps else f"depth-{depth}-{steps}"
+        swept = study.sweep(sweep, study.stage(depth=depth, steps=steps), seeds, train)
+        right, loss = study.predictions("held-out part", study.setting(depth=depth)[0], swept)
+        loss, accuracy = ((part[:, : study.size] * held_out).sum(1) / held_out.sum(1) for part in (loss, right))
+        rows += [
+            {"method": f"depth_{depth}", "backbone": NETWORK, "depth": depth, "num_train": n} for n in train.sum(1)
+        ]
+        diverged.append(swept.result.diverged)
+        losses.append(loss)
+        values.append({"accuracy": accuracy, "loss": loss})
+        unexplained.append(float(np.median(swept.result.state["best"].value)) / _entropy(study.data["label"]))
+    members = study.members(rows, np.concatenate(diverged))
+    joined = {metric: np.concatenate([value[metric] for value in values]) for metric in values[0]}
+    results = long(members, joined, stage="depth", split="held_out")
+    mean, error, best = one_standard_error(np.stack(losses))
+    depths = pd.DataFrame({"problem": name, "depth": np.array(config.depths), "loss": mean, "standard_error": error})
+    depths = depths.assign(chosen=np.arange(len(mean)) == best, steps=steps, unexplained=unexplained)
+    return Output({"members": members, "results": results, "depths": depths}), unexplained[best]
+
+
+def _entropy(labels: np.ndarray) -> float:
+    """Of the classes' frequencies, in nats."""
+    shares = np.bincount(labels) / len(labels)
+    shares = shares[shares > 0]
+    return float(-np.sum(shares * np.log(shares)))

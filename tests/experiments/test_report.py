@@ -102,7 +102,8 @@ def test_statements_say_fooled_and_remaining_apart(workdir):
     found = findings.Findings(values, counts)
     question, answer, lines, _ = findings.head(found)
     assert "fooled" in question
-    assert answer == "Yes, by 2 of 4 arms"  # NCOV and NCOV within the healthy; one is at 0.1, one ran off
+    # NCOV and NCOV within the healthy; one is at 0.1, one ran off and has not learned.
+    assert answer == "Yes, by 2 of the 3 arms that can be judged"
     _, answer, lines, _ = findings.remaining(found)
     most = max(final(workdir, "ncov", f"probe_{probe}_r2_healthy").mean() for probe in ("ridge", "mlp", "boosting"))
     assert f"NCOV: {written(most)} of " in answer
@@ -117,7 +118,7 @@ def test_constant_prediction_is_no_fooled_head(copy):
     change(copy, "results", narrow)
     values, counts = styles.arm_values(read_workdir(copy))
     _, answer, lines, _ = findings.head(findings.Findings(values, counts))
-    assert answer == "By none of 4 arms"
+    assert answer == "By none of the 3 arms that can be judged"
     assert "a constant" in dict((line[0], line[2]) for line in lines)["NCOV"]
 
 
