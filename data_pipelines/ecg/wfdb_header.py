@@ -33,7 +33,10 @@ _FORMAT = re.compile(
     re.ASCII,
 )
 # header(5) has no baseline or units without a gain before them, but wfdb reads them, and they can mean one thing only.
-_GAIN = re.compile(rf"(?P<gain>{_NUMBER})?(?:\((?P<baseline>{_INTEGER})\))?(?:/(?P<units>\S+))?", re.ASCII)
+# A gain of 1E3, which wfdb takes for 1, is refused, so that nobody gets other amplitudes here than from wfdb.
+_GAIN = re.compile(
+    rf"(?P<gain>{_NUMBER.replace('E', '')})?(?:\((?P<baseline>{_INTEGER})\))?(?:/(?P<units>[^\s()]+))?", re.ASCII
+)
 _WHOLE = (
     ("resolution", re.compile(r"\d{1,4}", re.ASCII)),
     ("zero", re.compile(_INTEGER, re.ASCII)),
