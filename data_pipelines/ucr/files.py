@@ -103,7 +103,7 @@ def _check_labels(path: pathlib.Path, found: forms.Rows) -> None:
         if row.label.lower() in forms.MISSING_LABELS:
             raise ValueError(f"{path}, line {row.line}: the class label is missing.")
         if declared is not None and _same(row.label) not in declared:
-            known = ", ".join(found.declared[:10]) + ", ..." * (len(found.declared) > 10)
+            known = ", ".join(label[:80] for label in found.declared[:10]) + ", ..." * (len(found.declared) > 10)
             raise ValueError(
                 f"{path}, line {row.line}: the class label {row.label[:80]!r} is none of those that the header"
                 f" declares: {known}."
