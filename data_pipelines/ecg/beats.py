@@ -27,6 +27,8 @@ FILTER_ORDER = 3
 MIN_CORRELATION = 0.9
 MIN_GOOD_LEADS = 8
 MAX_INTERVAL_DEVIATION = 5  # Samples: 50 ms.
+# mV. Amplifiers allow for offsets of electrodes up to 300 mV; gqrs's 64-bit integers overflow from about 1e7 mV on.
+LARGEST_SAMPLE = 1000.0
 FLAT_RANGE = 0.01  # mV from the lowest to the highest sample: ten steps of PTB-XL's converter, far below any QRS.
 SMALLEST_PARALLEL_RUN = 200  # Recordings; fewer are done before a second interpreter has started.
 CHUNK = 32  # Recordings that a worker takes at a time: a quarter of a second of work.
@@ -38,8 +40,8 @@ class BeatError(ValueError):
     """A recording has no average beat.
 
     Attributes:
-      reason: One word to count by: `missing_samples`, `flat_lead`, `no_beat`, `irregular` or `poor_quality` here;
-        code that loads recordings adds its own.
+      reason: One word to count by: `missing_samples`, `too_large`, `flat_lead`, `no_beat`, `irregular` or
+        `poor_quality` here; code that loads recordings adds its own.
       sentence: What is wrong, where, in one sentence.
     """
 
@@ -115,15 +117,19 @@ def average_beat(signal: np.ndarray, fs: float) -> AverageBeat:
       The average over the beats with a usual interval, from 250 ms before to 330 ms after Q.
 
     Raises:
-      BeatError: Samples are missing, a lead is flat, fewer than two beats are found, or fewer than 8 leads have QRS
-        complexes that correlate with their average by more than 0.9.
-      ValueError: `signal` has not 12 leads.
+      BeatError: Samples are missing or larger than 1 V, a lead is flat, fewer than two beats are found, or fewer than 8
+        leads have QRS complexes that correlate with their average by more than 0.9.
+      ValueError: `signal` has not 12 leads, or `fs` is no sampling rate.
 
     References:
       Ibrahimi, Rivolta and Sassi, Computing in Cardiology 2024, section 2.2.
     """
     if signal.ndim != 2 or signal.shape[1] != len(LEADS):
         raise ValueError(f"average_beat: signal must be [time, {len(LEADS)}], but is {list(signal.shape)}.")
+    if not 1.0 <= fs <= 1e5:
+        raise ValueError(f"average_beat: fs must be a sampling rate in Hz, from 1 to 100000, but is {fs}.")
+    if not np.issubdtype(signal.dtype, np.floating):
+        signal = signal.astype(np.float64)  # The difference of two small integers may not fit into their type.
     _check_samples(signal)
     if fs != SAMPLING_RATE:
         ratio = fractions.Fraction(SAMPLING_RATE / fs).limit_denominator(1000)
@@ -160,8 +166,18 @@ def _check_samples(signal: np.ndarray) -> None:
     if missing.any():
         lead = LEADS[int(missing.any(axis=0).argmax())]
         raise BeatError("missing_samples", f"{int(missing.sum())} samples are missing (NaN), the first in lead {lead}.")
+    if not len(signal):
+        raise BeatError("no_beat", "The recording has no samples.")
+    largest = np.abs(signal).max(axis=0)
+    if largest.max() > LARGEST_SAMPLE:
+        lead = LEADS[int(largest.argmax())]
+        raise BeatError(
+            "too_large",
+            f"Lead {lead} reaches {largest.max():g} mV, above {LARGEST_SAMPLE:g} mV; no electrode gives so much, so its"
+            " unit or gain is wrong.",
+        )
     spread = np.ptp(signal, axis=0)
-    if len(signal) and spread.min() < FLAT_RANGE:
+    if spread.min() < FLAT_RANGE:
         lead = LEADS[int(spread.argmin())]
         raise BeatError("flat_lead", f"Lead {lead} is flat: its samples span {spread.min() * 1000:.1f} microvolts.")
 

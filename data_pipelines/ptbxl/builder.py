@@ -12,15 +12,16 @@ import scipy
 import tensorflow_datasets as tfds
 import wfdb
 
-from data_pipelines import tfds_cache
+from data_pipelines import file_kind, tfds_cache
 from data_pipelines.cohort import REJECTED_COLUMNS, Cohort
 from data_pipelines.dataset import Dataset
-from data_pipelines.ecg import beats, qrs
+from data_pipelines.ecg import beats, qrs, wfdb_header, wfdb_samples
 from data_pipelines.ptbxl import records, table
 
 FILENAME_COLUMNS = {100: "filename_lr", 500: "filename_hr"}
 SPLIT = "beats"  # One: who trains and who is judged is the study's choice.
-PIPELINE = (beats, qrs, records, table)  # The modules whose text decides what a beat is.
+# The modules whose text decides what a beat is.
+PIPELINE = (beats, file_kind, qrs, records, table, wfdb_header, wfdb_samples)
 LIBRARIES = (np, pd, scipy, wfdb)
 
 
@@ -141,19 +142,20 @@ def check_damage(rejected: pd.DataFrame, total: int, max_damaged: float, folder:
 def cache_name(folder: pathlib.Path, resolution: int, keep_lvh: bool) -> str:
     """A name that changes with everything that can change the average beats.
 
-    That is: the options, the table's contents, size and time of change of each record's two files (a repaired record
-    must not stay rejected), the text of the pipeline's modules and the versions of the libraries below it.
+    That is: the options, the table's contents, size and time of change of every file in the records' folders (a
+    repaired record must not stay rejected, and a header may name any file beside it), the text of the pipeline's
+    modules and the versions of the libraries below it.
     """
     digest = tfds_cache.code_digest([__file__, *(module.__file__ for module in PIPELINE)], LIBRARIES)
     digest.update((folder / "ptbxl_database.csv").read_bytes())
     rows, _ = table.select_cohort(table.read_cohort_table(folder), keep_lvh)
-    for name in rows[FILENAME_COLUMNS[resolution]]:
-        for extension in (".hea", ".dat"):
+    for parent in sorted({os.path.dirname(name) for name in rows[FILENAME_COLUMNS[resolution]]}):
+        for name in sorted(os.listdir(folder / parent)) if (folder / parent).is_dir() else ():
             try:
-                status = os.stat(f"{folder / name}{extension}")
-                digest.update(f"{name}{extension} {status.st_size} {status.st_mtime_ns}\n".encode())
+                status = os.stat(folder / parent / name)
+                digest.update(f"{parent}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
             except OSError:
-                digest.update(f"{name}{extension} missing\n".encode())
+                digest.update(f"{parent}/{name} unreadable\n".encode())
     return f"{resolution}hz{'_lvh' if keep_lvh else ''}_{digest.hexdigest()[:20]}"
 
 

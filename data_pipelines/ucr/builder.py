@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_pipelines import tfds_cache
-from data_pipelines.ucr import files, problem
+from data_pipelines import file_kind, tfds_cache
+from data_pipelines.ucr import files, forms, labels, lines, problem
 from data_pipelines.ucr.problem import Problem
 
-PIPELINE = (files, problem)  # The modules whose text decides what a series is.
+PIPELINE = (file_kind, files, forms, labels, lines, problem)  # The modules whose text decides what a series is.
 LIBRARIES = (np,)
 METADATA = ("labels", "num_filled", "num_padded", "deviation")
 

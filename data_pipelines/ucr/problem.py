@@ -10,13 +10,12 @@ References:
 """
 
 import dataclasses
-import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from data_pipelines.dataset import Dataset
 from data_pipelines.ucr.files import SeriesFile
+from data_pipelines.ucr.labels import plain_labels, sorted_labels
 
 # Standard deviation of the padding, in standard deviations of the series that it pads. Ours.
 PADDING_AMPLITUDE = 1e-3
@@ -159,7 +158,7 @@ def pad(series: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _classes(train: SeriesFile, test: SeriesFile) -> tuple[tuple[str, ...], np.ndarray]:
-    written = _plain(train.labels + test.labels)
+    written = plain_labels([*train.labels, *test.labels])
     in_train, in_test = written[: len(train.labels)], written[len(train.labels) :]
     known = set(in_train)
     for label, line in zip(in_test, test.lines, strict=True):
@@ -172,20 +171,6 @@ def _classes(train: SeriesFile, test: SeriesFile) -> tuple[tuple[str, ...], np.n
         raise ValueError(
             f"{train.path}: all {len(in_train)} series have the label {in_train[0]!r}; expected two or more."
         )
-    labels = tuple(sorted(known, key=float) if _are_numbers(known) else sorted(known))
+    labels = sorted_labels(known)
     number = {label: index for index, label in enumerate(labels)}
     return labels, np.array([number[label] for label in written])
-
-
-def _plain(labels: Sequence[str]) -> list[str]:
-    """Numbers without the form's accidents: 1, 1.0 and 1.0000000e+00 are one label."""
-    if not _are_numbers(labels):
-        return list(labels)
-    return [str(int(value)) if value.is_integer() else repr(value) for value in map(float, labels)]
-
-
-def _are_numbers(labels: Sequence[str] | set[str]) -> bool:
-    try:
-        return all(math.isfinite(float(label)) for label in labels)
-    except ValueError:
-        return False

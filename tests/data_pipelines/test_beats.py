@@ -117,6 +117,43 @@ def test_a_recording_too_short_for_two_beats_is_refused(train):
         beats.average_beat(train[:110], 100)
 
 
+@pytest.mark.parametrize("fs", [100, 500])
+def test_a_recording_without_samples_is_refused(fs):
+    with pytest.raises(BeatError, match=r"^The recording has no samples\.$") as caught:
+        beats.average_beat(np.zeros((0, 12)), fs)
+    assert caught.value.reason == "no_beat"
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e8, 1e300])
+@pytest.mark.parametrize("fs", [100, 500])
+def test_millivolts_that_no_electrode_gives_are_refused(make_train, scale, fs):
+    train = make_train(np.arange(0.5, 10, 0.8)) * np.where(np.arange(12) == 5, 1.0, 0.5)
+    with pytest.raises(
+        BeatError, match=r"^Lead aVF reaches [\d.e+]+ mV, above 1000 mV; .* unit or gain is wrong"
+    ) as caught:
+        beats.average_beat(train * scale / train[:, 5].max() * 1.01, fs)
+    assert caught.value.reason == "too_large"
+
+
+def test_the_largest_sample_is_not_too_large(train):
+    train[500] = -1000.0
+    with pytest.raises(BeatError) as caught:
+        beats.average_beat(train, 100)
+    assert caught.value.reason != "too_large"
+
+
+def test_integers_are_millivolts_too():
+    square = np.where(np.arange(1000)[:, None] % 80 < 4, 127, -128) * np.ones((1, 12))  # A range that int8 cannot hold.
+    expected = beats.average_beat(square.astype(np.float64), 100)
+    np.testing.assert_array_equal(beats.average_beat(square.astype(np.int8), 100).beat, expected.beat)
+
+
+@pytest.mark.parametrize("fs", [0, -100, 1e9, np.nan, np.inf])
+def test_the_sampling_rate_is_checked(train, fs):
+    with pytest.raises(ValueError, match=r"average_beat: fs must be a sampling rate in Hz, .* but is"):
+        beats.average_beat(train, fs)
+
+
 def test_noise_is_of_poor_quality():
     noise = np.random.default_rng(0).standard_normal((1000, 12))
     with pytest.raises(BeatError, match="8 are needed") as caught:

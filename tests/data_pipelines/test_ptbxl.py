@@ -92,9 +92,10 @@ def test_nothing_is_printed_and_no_network_is_tried(tiny_ptbxl, load, capsys, mo
     assert (output.out, output.err) == ("", "")
 
 
-@pytest.mark.parametrize("change", ["table", "record", "option", "resolution", "pipeline", "library"])
+@pytest.mark.parametrize("change", ["table", "record", "file", "option", "resolution", "pipeline", "library"])
 def test_whatever_changes_the_result_changes_the_cache(tiny_ptbxl, monkeypatch, tmp_path, change):
     tiny = tiny_ptbxl(2)
+    tiny.path(2, ".mat").write_bytes(b"Samples whose name only the header says.")
     before = builder.cache_name(tiny.folder, 100, False)
     assert builder.cache_name(tiny.folder, 100, False) == before
     resolution, keep_lvh = 100, False
@@ -102,6 +103,8 @@ def test_whatever_changes_the_result_changes_the_cache(tiny_ptbxl, monkeypatch, 
         tiny.set(2, "age", 55)
     elif change == "record":
         os.utime(tiny.path(2, ".dat"), ns=(0, 0))
+    elif change == "file":
+        os.utime(tiny.path(2, ".mat"), ns=(0, 0))
     elif change == "option":
         keep_lvh = True
     elif change == "resolution":

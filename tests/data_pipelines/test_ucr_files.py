@@ -197,6 +197,48 @@ def test_ts_files_that_are_no_problem_of_the_archive(written, old, new, what):
     refused(path, rf"(?i){new.split()[0]} {new.split()[1]} means {what}")
 
 
+@pytest.mark.parametrize("extension", FORMS)
+def test_another_label_than_the_headers(written, extension):
+    path = written(extension, labels=["1", "2", "1"])
+    assert files.read_series(path).labels == ("1", "2", "1")
+    content = path.read_text()
+    path.write_text("1.0".join(content.rsplit("1", 1)) if extension in (".ts", ".arff") else content)
+    assert [float(label) for label in files.read_series(path).labels] == [1.0, 2.0, 1.0]  # The same number.
+    for other in ("3", "1 x", "1_0", "'1;2'"):
+        path = written(extension, labels=["1", "2", "1"])
+        lines = path.read_text().splitlines()
+        mark = {".ts": ":", ".arff": ","}.get(extension)
+        if mark:
+            lines[-1] = lines[-1].rsplit(mark, 1)[0] + mark + other
+            path.write_text("\n".join(lines))
+            bare = re.escape(other.strip("'"))
+            refused(
+                path, rf"line {len(lines)}: the class label '{bare}' is none of those that the header declares: 1, 2"
+            )
+
+
+def test_ts_headers_that_declare_no_labels(written):
+    for header in ("", "@classLabel", "@classLabel true", "@classLabel a b"):
+        path = written(".ts")
+        path.write_text(path.read_text().replace("@classLabel true a b", header))
+        refused(path, "the header must declare the class labels, as in @classLabel true a b")
+
+
+@pytest.mark.parametrize("length", ["", "four", "4_0", "\u0664", "-4", "4 4", "9" * 5000])
+def test_a_series_length_that_is_none(written, length):
+    path = written(".ts")
+    path.write_text(path.read_text().replace("@seriesLength 4", f"@seriesLength {length}"), encoding="utf-8")
+    refused(path, "@seriesLength .{,90} is no number of values")
+
+
+def test_comments_and_quotes_in_arff(text):
+    header = "@attribute a real % of b\n@attribute b real\n@attribute c {'x, y', \"50% z\", w} % classes\n@data % now\n"
+    rows = "1,2,'x, y' % a comment\n%3,4,w\n3,4,\"50% z\"%, with more\n  % 5,6,w\n5,6,w\n"
+    file = files.read_series(text(".arff", header + rows))
+    assert_says(file, ["x, y", "50% z", "w"], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert file.lines == (5, 7, 9)
+
+
 def test_headers_that_are_none(text):
     refused(
         text(".ts", "@problemName Tiny\n1,2,3:a\n"), "line 2: expected a header line that begins with @, up to @data"
