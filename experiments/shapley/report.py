@@ -1,18 +1,14 @@
 """The Shapley study's page: both hypotheses as stated and against chance, and what the score is made of."""
 
-from experiments.report.blocks import Figure, Section, Statements, Table, Text
-from experiments.report.cells import interval, number, signed
+
+from experiments.report.blocks import Figure, Section, Table, Text
 from experiments.report.curves import training_curves
 from experiments.report.style import BLACK, BLUE, GREEN, Style
 from experiments.results.reading import Run
 from experiments.results.summaries import arm_members
-from experiments.shapley import figures, hypotheses, tables
-from experiments.shapley.arms import CONTROLS
-from experiments.shapley.hypotheses import STATEMENTS
-from experiments.shapley.styles import SCORES, arm_values, base_score, problems, study
+from experiments.shapley import figures, findings, hypotheses, published, tables
+from experiments.shapley.styles import SCORES, arm_values, base_score, of_problems, problems, study
 from jaxfair.attribution.removal import num_removed
-from jaxfair.metrics import summarize
-from jaxfair.metrics.paired import EQUAL, FAILS, HOLDS, TOO_FEW, UNDECIDED
 
 TITLE = "Are the training samples with high attribution scores the ones that a classifier of beats needs?"
 LEAD = (
@@ -20,159 +16,38 @@ LEAD = (
     "under subtractive counterfactual reasoning setup, EXPLIMED 2024, run again with the controls that it lacks: "
     "random removal, removal of the least important samples, and counterfactuals of a third model."
 )
-COUNTS = ["problem", "class", "split", "count"]
 FACTS = ["problem", "length", "padded", "filled", "verified", "simulated"]
 VALUES = ["problem", "seed", "id", "class", "score", "value"]
 PICTURES = ["problem", "picture", "id", "class", "time", "value"]
 
 
-def summary(run: Run) -> str:
-    """The run in some lines of text."""
-    values = arm_values(run)
-    if study(values).empty:
-        return "\n".join(tables.repeated(values, problems(run)))
-    tested = hypotheses.test_hypotheses(study(values), base_score(run))
-    return "\n\n".join(_sentence(study(values), tested, problem, base_score(run)) for problem in problems(run))
-
-
 def sections(run: Run) -> list[Section]:
     """What the page says, section by section."""
     values, names, score = arm_values(run), problems(run), base_score(run)
-    own = study(values)
-    if own.empty:
-        return [_accuracies(run, values, names), _data(run, names)]
+    failed = findings.untrained(run, values, names)
+    if study(values).empty:
+        found = [Section("What this page says", [Text(" ".join(failed.values()))])] if failed else []
+        return [*found, _accuracies(run, values, names), _data(run, names)]
+    learned = [name for name in names if name not in failed]
+    own = of_problems(study(values), learned)
     tested = hypotheses.test_hypotheses(own, score)
+    conclusions = [
+        _hypotheses(run, tested, learned),
+        _scores(run, own, learned, score),
+        _attacks(run, own, learned, score),
+    ]
     return [
-        _findings(run, own, tested, names, score),
+        findings.section(run, own, tested, learned, score, failed),
         _data(run, names),
         _accuracies(run, values, names),
-        _hypotheses(run, tested, names),
-        _scores(run, own, names, score),
-        _attacks(run, own, names, score),
+        *(conclusions if learned else []),
         _pictures(run, names, score),
         _training(run),
     ]
 
 
-def _findings(run, own, tested, names, score) -> Section:
-    simulated = run.config.get("data") == "simulated"
-    start = "On simulated beats. " if simulated else ""
-    blocks = [Text(f"{start}{_sentence(own, tested, name, score)} {_taken_from(run, name, score)}") for name in names]
-    if len(tested):
-        blocks.append(Statements([_card(tested, *card) for card in _CARDS]))
-        curves = own[own["metric"].isin(list(figures.CURVES))]
-        n = own.groupby("problem")["seed"].nunique()
-        caption = (
-            f"What is lost without the samples that score highest by the {SCORES[score]}, without those that score "
-            "lowest, and without as many at random. Means over seeds with 95 % intervals (n = "
-            f"{', '.join(f'{n[name]} on {name}' for name in names)})."
-        )
-        blocks.append(Figure("removal_curves", caption, figures.removal_curves(curves, score, names)))
-    return Section("What this page says", blocks)
-
-
-_CARDS = (
-    (
-        1,
-        "",
-        "Hypothesis 1 as stated: is M at least as good as without its top samples?",
-        "Counted over problems and shares by 95 % intervals; in brackets, how many still do after Holm's adjustment "
-        "for all tests of a problem. Any loss of data does this: by itself it says nothing of the score.",
-    ),
-    (
-        1,
-        "_random",
-        "Do the top samples matter more than random ones?",
-        "The same against a random removal of the same size: what the paper does not test.",
-    ),
-    (
-        1,
-        "_matched",
-        "More than random ones of the same classes?",
-        "The same against as many random samples of each class: what is left of the score beside the classes it takes.",
-    ),
-    (2, "", "Hypothesis 2 as stated: does removing more do more harm?", "One share against the next larger one."),
-    (2, "_random", "Does removing more do more harm than at random?", "Differences of differences, share by share."),
-    (2, "_matched", "And more than at random within its classes?", "The same for random samples of the same classes."),
-)
-
-
-def _card(tested, hypothesis, suffix, question, note):
-    rows = tested[tested["hypothesis"] == hypothesis]
-    rows = rows[rows[f"verdict{suffix}"].notna()]
-    verdicts, lines = rows[f"verdict{suffix}"], []
-    for statement in STATEMENTS:
-        own = rows.loc[rows["statement"] == statement.name, f"verdict{suffix}"].dropna()
-        if len(own):
-            lines.append((statement.name, _counts(own), statement.remark if hypothesis == 1 and not suffix else ""))
-    sure = rows[f"p_holm{suffix}"] < 0.05
-    held, failed = (f"{(verdicts == one).sum()} ({(sure & (verdicts == one)).sum()})" for one in (HOLDS, FAILS))
-    answer = f"Holds in {held} of {len(verdicts)}, fails in {failed}"
-    return question, answer if len(verdicts) else "Not measured", lines, note
-
-
-def _counts(verdicts):
-    words = verdicts.where(verdicts.isin([HOLDS, FAILS, EQUAL]), UNDECIDED)
-    counts = words.value_counts().reindex([HOLDS, FAILS, EQUAL, UNDECIDED]).dropna().astype(int)
-    return ", ".join(f"{word} in {count}" for word, count in counts.items()) + f" of {len(verdicts)}"
-
-
-def _sentence(own, tested, problem, score):
-    """One problem in words: accuracies, and what the largest removal does beyond chance."""
-    part = own[(own["problem"] == problem) & (own["metric"] == "accuracy") & (own["hardening"] == "none")]
-    part = part[part["score"].isin(["", score, *CONTROLS])]
-    rows = summarize(part, ["kind", "percent"]).set_index(["kind", "percent"])
-    largest = part["percent"].max()
-    full = rows.loc[("full", 0.0)]
-    sentences = [
-        f"{problem} (n = {int(full['n'])} seeds): accuracy {number(full['mean'])} with all training samples, "
-        f"{number(rows.loc[('top', largest), 'mean'])} without the {largest:g} % that score highest, "
-        f"{number(rows.loc[('bottom', largest), 'mean'])} without the {largest:g} % that score lowest, "
-        f"{number(rows.loc[('random', largest), 'mean'])} without a random {largest:g} %."
-    ]
-    row = tested[
-        (tested["problem"] == problem)
-        & (tested["hypothesis"] == 1)
-        & (tested["percent"] == largest)
-        & (tested["statement"] == STATEMENTS[0].name)
-    ].iloc[0]
-    for control, others in (("random", "random ones"), ("matched", "random ones of the same classes")):
-        if row["n"] > 1:
-            cost = f"{signed(row[f'mean_{control}'])} {interval(row[f'low_{control}'], row[f'high_{control}'])}".strip()
-            sentences.append(
-                f"The top samples cost {cost} more than {others}: that they matter more "
-                f"{_IN_WORDS[row[f'verdict_{control}']]}."
-            )
-    return " ".join(sentences)
-
-
-_IN_WORDS = {
-    HOLDS: "holds",
-    FAILS: "fails, they matter less",
-    EQUAL: "is not seen, both cost the same",
-    UNDECIDED: "is undecided",
-    TOO_FEW: "cannot be said from so few seeds",
-}
-
-
-def _class_shares(run, problem, score):
-    removed, counts = run.table("removed", ["problem", "member", "id", "class"]), run.table("counts", COUNTS)
-    return tables.class_shares(removed, run.members, counts, problem, score)
-
-
-def _taken_from(run, problem, score):
-    """The class that the score's top is most of, in words."""
-    shares = _class_shares(run, problem, score)
-    name = (shares["top"] - shares["share"]).idxmax()
-    row, percent = shares.loc[name], shares.attrs["percent"]
-    return (
-        f"Of the {percent:g} % that score highest {100 * row['top']:.0f} % are of class {name}, which has "
-        f"{100 * row['share']:.0f} % of the training samples."
-    )
-
-
 def _data(run, names) -> Section:
-    counts, facts = run.table("counts", COUNTS), run.table("problems", FACTS).set_index("problem")
+    counts, facts = run.table("counts", findings.COUNTS), run.table("problems", FACTS).set_index("problem")
     rows, remarks = [], []
     removes = bool(run.config.get("seeds"))  # Peers alone lose no sample.
     for problem in names:
@@ -200,12 +75,31 @@ def _data(run, names) -> Section:
 
 def _accuracies(run, values, names) -> Section:
     blocks = [tables.accuracies(values, names)]
+    facts = run.table("problems", FACTS).set_index("problem")
+    unknown = facts["verified"].map({True: False}).fillna(value=True)
+    others = [name for name in names if name in published.PROBLEMS and unknown[name]]
+    if others:
+        blocks.append(
+            Text(
+                f"The files of {', '.join(others)} are not, byte by byte, those of the UCR archive of 2018. The "
+                "published accuracies are of the archive's: they compare with ours only if the series are the same."
+            )
+        )
     repeated = tables.repeated(values, names)
     if repeated:
         blocks.append(Text("Repetitions of published results: " + "; ".join(repeated) + "."))
-    depths = run.table("depths", ["problem", "depth", "loss", "standard_error", "chosen"])
+    depths = run.table("depths", ["problem", "depth", "loss", "standard_error", "chosen", "steps", "unexplained"])
     if len(depths):
         blocks.append(tables.depths(depths, names))
+        short = depths[depths["chosen"] & (depths["unexplained"] > run.config.get("converged", 1.0))]
+        blocks += [
+            Text(
+                f"On {row.problem} training did not converge: after {row.steps} steps, the most that were allowed, the "
+                f"training loss of the chosen depth was still {100 * row.unexplained:.0f} % of the entropy of the "
+                "classes."
+            )
+            for row in short.itertuples()
+        ]
     return Section("Accuracy beside published accuracies", blocks)
 
 
@@ -243,7 +137,7 @@ def _scores(run, own, names, score) -> Section:
         rows = gaps[gaps["percent"] == largest]
         blocks.append(Figure("scores", caption, figures.scores_against_random(rows, names)))
     blocks += [tables.scores(values, planted, name) for name in names]
-    blocks += [tables.classes_removed(_class_shares(run, name, score), name) for name in names]
+    blocks += [tables.classes_removed(findings.class_shares(run, name, score), name) for name in names]
     return Section("The scores", blocks)
 
 

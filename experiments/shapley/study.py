@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 from experiments.run.study import Part, Study
-from experiments.shapley import arms, data, depth, peers, report, seed_block, tables_of_problem, values
+from experiments.shapley import arms, data, depth, findings, peers, report, seed_block, tables_of_problem, values
 
 
 def parts(config: Any) -> list[Part]:
@@ -41,5 +41,5 @@ STUDY = Study(
     sections=report.sections,
     title=report.TITLE,
     lead=report.LEAD,
-    summary=report.summary,
+    summary=findings.summary,
 )

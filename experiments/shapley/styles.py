@@ -56,6 +56,11 @@ def study(values: pd.DataFrame) -> pd.DataFrame:
     return values[values["stage"] == "classifier"]
 
 
+def of_problems(values: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The rows of some problems."""
+    return values[values["problem"].isin(names)]
+
+
 def problems(run: Run) -> list[str]:
     """The problems in the order of the run."""
     return list(run.members["problem"].drop_duplicates())
