@@ -71,7 +71,7 @@ def section(
         caption = (
             f"What is lost without the samples that score highest by the {SCORES[score]}, without those that score "
             "lowest, and without as many at random. Means over seeds with 95 % intervals (n = "
-            f"{', '.join(f'{n[name]} on {name}' for name in names)})."
+            f"{', '.join(f'{n[name]} on {name}' for name in names)}), cut where they leave the frame."
         )
         blocks.append(Figure("removal_curves", caption, figures.removal_curves(curves, score, names)))
     return Section("What this page says", blocks)
