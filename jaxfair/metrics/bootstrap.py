@@ -84,9 +84,9 @@ def bootstrap_interval(
       Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3; Field and Welsh, Journal of the
       Royal Statistical Society B 69, 2007 (cluster bootstrap).
     """
-    if jnp.ndim(predictions) == 0:
+    if np.ndim(predictions) == 0:
         raise ValueError("bootstrap_interval: predictions must be [..., example], but are a single number.")
-    num_examples = jnp.shape(predictions)[-1]
+    num_examples = np.shape(predictions)[-1]
     num_resamples, batch_size = _whole("num_resamples", num_resamples), _whole("batch_size", batch_size)
     if np.shape(subject) != (num_examples,):
         raise ValueError(
@@ -96,6 +96,8 @@ def bootstrap_interval(
     subject, num_subjects = _subject_codes(subject, num_subjects)
     if mask is None:
         mask = np.ones(num_examples, bool)
+    if hasattr(metric, "prepare"):  # Below everything is traced, and float64 is float32.
+        predictions, targets = metric.prepare(predictions, targets, mask)
     return _bootstrap(metric, predictions, targets, subject, key, mask, level, num_subjects, num_resamples, batch_size)
 
 
