@@ -127,7 +127,15 @@ def _agreement(read, age, mask):
 def _intervals(intervals, members, stage):
     columns = members[["member", "method", "seed", "fold"]]
     tables = [
-        columns.assign(stage=stage, metric=name, estimate=part.estimate, low=part.low, high=part.high)
+        columns.assign(
+            stage=stage,
+            metric=name,
+            estimate=part.estimate,
+            low=part.low,
+            high=part.high,
+            undefined=part.num_undefined,
+            subjects=part.num_subjects,
+        )
         for name, part in intervals.items()
     ]
     return pd.concat(tables, ignore_index=True)

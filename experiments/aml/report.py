@@ -264,7 +264,10 @@ def _subjects(intervals: pd.DataFrame, values: pd.DataFrame) -> Section:
         for _, row in means.iterrows()
     ]
     header = ["arm", "metric", "estimate", "low", "high", "n"]
-    caption = "95 % bootstrap intervals over the subjects of the evaluation split, each figure averaged over n members"
+    caption = (
+        "95 % bootstrap intervals over the subjects of the evaluation split, each figure averaged over n members. "
+        "There is none of fewer than two subjects, nor where fewer than two resamples of them have the figure."
+    )
     return Section("Uncertainty from the subjects", [Table(caption, header, rows, text_columns=2, folded=True)])
 
 

@@ -63,8 +63,8 @@ def paper_table(shown: pd.DataFrame, counts: pd.DataFrame, intervals: pd.DataFra
     """The paper's figures beside ours, with the interval over members and the one over subjects."""
     caption = (
         "The paper's figures, of one run and one split, beside ours: mean ± SD over n members. The interval over "
-        "members says how far another seed may lead; the one over subjects (bootstrap, bounds averaged over members) "
-        "how far other patients may."
+        "members says how far another seed may lead; the one over subjects (bootstrap, ends averaged over members; "
+        "none of fewer than two subjects) how far other patients may."
     )
     arms = counts[counts["shown"]].set_index("method")
     by_subject = interval_means(intervals, shown).set_index(["method", "metric"])

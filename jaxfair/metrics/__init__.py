@@ -1,5 +1,6 @@
 """Metrics `metric(predictions, targets, mask=None, weights=None)`, batched over leading axes, with intervals."""
 
+from jaxfair.metrics.bootstrap import Interval, bootstrap_interval, resample_subjects
 from jaxfair.metrics.bounds import Bounds, bounds_of, difference_bounds
 from jaxfair.metrics.classification import (
     Confusion,
@@ -17,13 +18,7 @@ from jaxfair.metrics.classification import (
     specificity,
 )
 from jaxfair.metrics.correlation import distance_correlation, pearson, r2, spearman
-from jaxfair.metrics.intervals import (
-    Interval,
-    MeanInterval,
-    bootstrap_interval,
-    mean_interval,
-    resample_subjects,
-)
+from jaxfair.metrics.intervals import MeanInterval, mean_interval
 from jaxfair.metrics.members import minus_control, mode, summarize
 from jaxfair.metrics.paired import Difference, holm, paired_difference, verdict
 from jaxfair.metrics.selection import OneStandardError, one_standard_error

@@ -5,15 +5,18 @@ All functions read `metric(predictions, targets, mask=None, weights=None)`: scor
 weight of 2 counts an example twice. What is not defined is NaN: a sensitivity without positives, or any
 metric of a row in which a NaN counts.
 
-Predicted positive means `predictions >= threshold`; the default of 0.5 is for probabilities, logits want 0.
+Predicted positive means `predictions >= threshold`; the default of 0.5 is for probabilities, logits want 0. NumPy's
+float64 and large whole numbers are compared and ranked as such, before JAX rounds them to float32 (`float64`).
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxfair.metrics.counted import counted, ratio
+from jaxfair.metrics.float64 import prepared_by, ranked_predictions, sides
 from jaxfair.metrics.ranks import weight_below_and_through
 
 
@@ -26,6 +29,7 @@ class Confusion(NamedTuple):
     false_negatives: jax.Array
 
 
+@prepared_by(sides)
 def confusion(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> Confusion:
     """Counts the four outcomes of a decision at `threshold`.
 
@@ -43,11 +47,13 @@ def confusion(predictions, targets, mask=None, weights=None, *, threshold=0.5) -
     called, positive = predictions >= threshold, targets > 0.5
 
     outcomes = called & positive, called & ~positive, ~called & ~positive, ~called & positive
-    # Multiplied, not selected: a NaN weight must reach all four totals, wherever it stands. A single sum for all four,
-    # since each is several kernels that XLA compiles one by one.
-    return Confusion(*jnp.sum(jnp.stack([weights * outcome for outcome in outcomes]), axis=-1))
+    # A single sum for all four, since each is several kernels that XLA compiles one by one.
+    totals = jnp.sum(jnp.stack([weights * outcome for outcome in outcomes]), axis=-1)
+    # A NaN weight must reach all four totals, wherever it stands: compiled, NaN times false may be 0.
+    return Confusion(*jnp.where(jnp.any(jnp.isnan(weights), axis=-1), jnp.nan, totals))
 
 
+@prepared_by(sides)
 def accuracy(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The share of right decisions. Compare it with `majority_share`, which needs no model at all.
 
@@ -57,6 +63,7 @@ def accuracy(predictions, targets, mask=None, weights=None, *, threshold=0.5) ->
     return ratio(tp + tn, tp + fp + tn + fn)
 
 
+@prepared_by(sides)
 def majority_share(predictions, targets, mask=None, weights=None) -> jax.Array:
     """The share of the larger class: the accuracy of the best constant answer.
 
@@ -70,6 +77,7 @@ def majority_share(predictions, targets, mask=None, weights=None) -> jax.Array:
     return jnp.broadcast_to(share, jnp.broadcast_shapes(share.shape, jnp.shape(predictions)[:-1]))
 
 
+@prepared_by(sides)
 def sensitivity(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The share of positives that are found, TP / (TP + FN); also recall, true positive rate.
 
@@ -79,6 +87,7 @@ def sensitivity(predictions, targets, mask=None, weights=None, *, threshold=0.5)
     return ratio(outcomes.true_positives, outcomes.true_positives + outcomes.false_negatives)
 
 
+@prepared_by(sides)
 def specificity(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The share of negatives that are left alone, TN / (TN + FP); 1 - false positive rate.
 
@@ -88,6 +97,7 @@ def specificity(predictions, targets, mask=None, weights=None, *, threshold=0.5)
     return ratio(outcomes.true_negatives, outcomes.true_negatives + outcomes.false_positives)
 
 
+@prepared_by(sides)
 def precision(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The share of positive calls that are right, TP / (TP + FP); it moves with the prevalence.
 
@@ -97,6 +107,7 @@ def precision(predictions, targets, mask=None, weights=None, *, threshold=0.5) -
     return ratio(outcomes.true_positives, outcomes.true_positives + outcomes.false_positives)
 
 
+@prepared_by(sides)
 def f1(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The harmonic mean of precision and sensitivity, 2 TP / (2 TP + FP + FN), of the positive class.
 
@@ -106,6 +117,7 @@ def f1(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.A
     return ratio(2 * tp, 2 * tp + fp + fn)
 
 
+@prepared_by(sides)
 def g_mean(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The geometric mean of sensitivity and specificity: 0 as soon as one class is given up.
 
@@ -118,6 +130,7 @@ def g_mean(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> j
     return jnp.sqrt(found * specificity(predictions, targets, mask, weights, threshold=threshold))
 
 
+@prepared_by(sides)
 def balanced_accuracy(predictions, targets, mask=None, weights=None, *, threshold=0.5) -> jax.Array:
     """The arithmetic mean of sensitivity and specificity: 0.5 for every constant answer.
 
@@ -144,7 +157,8 @@ def macro_recall(decisions, targets, num_classes: int, mask=None) -> jax.Array:
     Raises:
       ValueError: The last axes differ in length.
     """
-    decisions, targets, mask = jnp.asarray(decisions), jnp.asarray(targets), jnp.asarray(True if mask is None else mask)
+    decisions, targets = (_class_numbers(values, num_classes) for values in (decisions, targets))
+    mask = jnp.asarray(True if mask is None else mask)
     if decisions.shape[-1:] != targets.shape[-1:]:
         shapes = {"decisions": decisions.shape, "targets": targets.shape}
         raise ValueError(f"macro_recall needs the same examples on the last axis of all its arguments, got {shapes}.")
@@ -155,6 +169,15 @@ def macro_recall(decisions, targets, num_classes: int, mask=None) -> jax.Array:
     return ratio(recalls, (number > 0).sum(-1).astype(recalls.dtype))
 
 
+def _class_numbers(values, num_classes):
+    """As JAX's integers, in which 2 ** 32 would be class 0."""
+    if isinstance(values, jax.Array) or np.asarray(values).dtype.kind not in "iu":
+        return jnp.asarray(values)
+    values = np.asarray(values)
+    return jnp.asarray(np.where((values >= 0) & (values < num_classes), values, -1))
+
+
+@prepared_by(ranked_predictions)
 def roc_auc(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Area under the receiver operating characteristic, by the trapezoid rule.
 
@@ -176,6 +199,7 @@ def roc_auc(predictions, targets, mask=None, weights=None) -> jax.Array:
     return ratio(jnp.sum(positives * beaten, axis=-1), jnp.sum(positives, axis=-1))
 
 
+@prepared_by(ranked_predictions)
 def pr_auc(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Area under the precision-recall curve as average precision, `sum_k (R_k - R_{k-1}) P_k`.
 

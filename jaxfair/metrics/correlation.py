@@ -4,18 +4,25 @@ All functions read `metric(predictions, targets, mask=None, weights=None)`: `[..
 batched over the leading axes. Masked examples may hold anything, also NaN. Integer weights give exactly what
 repeated examples would. What is not defined is NaN: a correlation with a constant, or any metric of a row
 in which a NaN counts.
+
+Of NumPy's float64 and large whole numbers deviations and ranks are taken as such, before JAX rounds them to float32
+(`float64`): an offset of 1e9 loses no digit of them. The result is float32.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
 
 from jaxfair.metrics.counted import counted
+from jaxfair.metrics.float64 import centered, centered_together, prepared_by, ranked
 from jaxfair.metrics.ranks import weight_below_and_through
 
 # Rows of the distance matrix that are in memory at once.
 _ROWS = 128
 
 
+@prepared_by(centered)
 def pearson(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Pearson's correlation, `cov(a, b) / sqrt(var(a) var(b))`.
 
@@ -34,6 +41,7 @@ def pearson(predictions, targets, mask=None, weights=None) -> jax.Array:
     return _pearson(*counted(predictions, targets, mask, weights))
 
 
+@prepared_by(ranked)
 def spearman(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Spearman's rank correlation: Pearson's of the ranks, tied values sharing their average rank.
 
@@ -44,6 +52,7 @@ def spearman(predictions, targets, mask=None, weights=None) -> jax.Array:
     return _pearson(*ranks, weights)
 
 
+@prepared_by(centered_together)
 def r2(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Coefficient of determination, `1 - sum w (t - p)^2 / sum w (t - mean(t))^2`.
 
@@ -60,6 +69,7 @@ def r2(predictions, targets, mask=None, weights=None) -> jax.Array:
     return 1 - jnp.sum(weights * residuals**2, axis=-1) / total
 
 
+@prepared_by(centered)
 def distance_correlation(predictions, targets, mask=None, weights=None) -> jax.Array:
     """Distance correlation: 0 in the population only under independence, of whatever form.
 
@@ -76,8 +86,11 @@ def distance_correlation(predictions, targets, mask=None, weights=None) -> jax.A
       Szekely, Rizzo and Bakirov, Annals of Statistics 35, 2007, definition 5.
     """
     arrays = jnp.broadcast_arrays(*counted(predictions, targets, mask, weights))
-    shape = arrays[0].shape
-    return _distance_correlations([array.reshape(-1, shape[-1]) for array in arrays]).reshape(shape[:-1])
+    *leading, size = arrays[0].shape
+    if not size:
+        return jnp.full(leading, jnp.nan)
+    rows = [array.reshape(math.prod(leading), size) for array in arrays]
+    return _distance_correlations(rows).reshape(leading)
 
 
 @jax.jit
@@ -132,5 +145,5 @@ def _centered(values: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Arr
     for _ in range(2):
         mean = jnp.sum(jnp.where(counts, weights * values, 0), axis=-1, keepdims=True) / total
         values = jnp.where(counts, values - mean, 0)
-    scale = jnp.where(highest > lowest, jnp.max(jnp.abs(values), axis=-1, keepdims=True), jnp.nan)
+    scale = jnp.where(highest > lowest, jnp.max(jnp.abs(values), axis=-1, keepdims=True, initial=0), jnp.nan)
     return values / scale, scale

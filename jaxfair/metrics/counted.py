@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def counted(
@@ -35,6 +36,8 @@ def counted(
     """
     predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     mask = jnp.ones(predictions.shape[-1:], bool) if mask is None else jnp.asarray(mask, bool)
+    if not isinstance(weights, jax.Array) and np.asarray(weights).dtype.kind in "iu":
+        weights = np.asarray(weights, float)  # JAX's integers hold no more than 2 ** 31.
     weights = jnp.ones(predictions.shape[-1:]) if weights is None else jnp.asarray(weights)
     shapes = {
         "predictions": predictions.shape,

@@ -87,7 +87,10 @@ def minus_control(
 def mode(values: np.ndarray) -> tuple[float, int]:
     """The most frequent of the values (up to rounding at the ninth decimal) and how often it is; of several the least.
 
-    What some papers report over seeds. It is no average and has no error: show it beside a mean only.
+    What some papers report over seeds. It is no average and has no error: show it beside a mean only. Of no values it
+    is NaN.
     """
+    if not np.size(values):
+        return float("nan"), 0
     found, counts = np.unique(np.round(values, 9), return_counts=True)
     return float(found[counts.argmax()]), int(counts.max())

@@ -62,11 +62,15 @@ def paired_difference(
       The `Difference`. Without two pairs interval and p are NaN.
 
     Raises:
-      ValueError: A difference lies outside what `bounds` allow, or `level` is no number between 0 and 1.
+      ValueError: The two differ in shape, a difference lies outside what `bounds` allow, or `level` is no number
+        between 0 and 1.
 
     References:
       Pitman: Significance tests which may be applied to samples from any populations, 1937; by scipy.stats.
     """
+    if np.ndim(first) != 1 or np.shape(first) != np.shape(second):
+        shapes = f"{np.shape(first)} and {np.shape(second)}"
+        raise ValueError(f"paired_difference: both must be [pair], but have shapes {shapes}.")
     differences = np.asarray(first, float) - np.asarray(second, float)
     differences = differences[np.isfinite(differences)]
     summary = mean_interval(differences, level, bounds=difference_bounds(bounds))

@@ -26,12 +26,14 @@ def one_standard_error(losses: np.ndarray) -> OneStandardError:
       losses: `[model, part]`, the simplest model first. A model of which a loss is not finite is not chosen.
 
     Raises:
-      ValueError: No model has finite losses.
+      ValueError: There is no model or no part, or no model has finite losses.
 
     References:
       Breiman, Friedman, Olshen, Stone: Classification and Regression Trees, 1984, section 3.4.3.
     """
     losses = np.asarray(losses)
+    if losses.ndim != 2 or not losses.size:
+        raise ValueError(f"one_standard_error: losses must be [model, part] with one at least, got {losses.shape}.")
     mean = losses.mean(1)
     error = losses.std(1, ddof=1) / np.sqrt(losses.shape[1]) if losses.shape[1] > 1 else np.zeros(len(losses))
     if not np.isfinite(mean).any():

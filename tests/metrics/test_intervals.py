@@ -138,19 +138,81 @@ def test_coverage_needs_subjects_and_not_examples():
     assert covered(np.arange(subject.size)) < 0.83
 
 
-def test_bad_subjects_and_levels_are_refused():
+def test_one_subject_has_no_interval_and_two_have():
+    """However many examples it has; as codes, as names, and traced."""
+    predictions, targets = np.array([0.9, 0.8, 0.2, 0.6]), np.array([1, 1, 0, 0])
+    options = {"key": jax.random.key(0), "num_resamples": 40, "num_subjects": 3}
+    bootstrap = jax.jit(
+        lambda subject, mask: metrics.bootstrap_interval(
+            metrics.accuracy, predictions, targets, subject, mask=mask, **options
+        )
+    )
+    one = bootstrap(np.zeros(4, int), np.ones(4, bool))
+    masked = bootstrap(np.array([0, 0, 1, 2]), np.array([True, True, False, False]))
+    none = bootstrap(np.array([0, 0, 1, 2]), np.zeros(4, bool))
+    two = bootstrap(np.array([0, 0, 0, 1]), np.ones(4, bool))
+    for found, estimate, number in ((one, 0.75, 1), (masked, 1, 1), (none, np.nan, 0), (two, 0.75, 2)):
+        np.testing.assert_array_equal([found.estimate, found.num_subjects], [estimate, number])
+        assert np.isnan(found.low) == np.isnan(found.high) == (number < 2)
+    assert (two.low, two.high) == (0, 1)
+    named = metrics.bootstrap_interval(metrics.accuracy, predictions, targets, list("aaaa"), key=options["key"])
+    np.testing.assert_array_equal([float(part) for part in named], [0.75, np.nan, np.nan, 0, 1])
+    rows = bootstrap(np.array([0, 0, 0, 1]), np.array([[True] * 4, [True, True, True, False]]))
+    np.testing.assert_array_equal(rows.num_subjects, [2, 1])
+    np.testing.assert_array_equal(np.isnan(rows.low), [False, True])
+
+
+def test_one_resample_is_no_interval():
+    predictions, targets, subject, _ = clustered(9)
+    found = metrics.bootstrap_interval(
+        metrics.accuracy, predictions, targets, subject, key=jax.random.key(0), num_resamples=1
+    )
+    assert np.isnan([found.low, found.high]).all()
+    assert found.num_undefined == 0
+
+
+BAD = [
+    ({"subject": np.arange(89)}, "subject has shape .* 90 examples"),
+    ({"subject": [None, *range(89)]}, "subject of example 0 is missing"),
+    ({"subject": [0.5, np.nan, *range(88)]}, "subject of example 1 is missing"),
+    ({"subject": np.array([1, "a"] * 45, object)}, "subjects must all be of one type"),
+    ({"subject": np.arange(90), "num_subjects": 10}, "codes from 0 to 9, got 0 to 89"),
+    ({"subject": np.arange(90) - 1, "num_subjects": 90}, "codes from 0 to 89, got -1 to 88"),
+    ({"subject": np.arange(90.0), "num_subjects": 90}, "integer codes, but has dtype float64"),
+    ({"num_subjects": 30.0}, "num_subjects must be a whole number, not 30.0"),
+    ({"num_resamples": 0}, "num_resamples must be 1 or more, got 0"),
+    ({"num_resamples": -5}, "num_resamples must be 1 or more, got -5"),
+    ({"num_resamples": 99.5}, "num_resamples must be a whole number, not 99.5"),
+    ({"batch_size": 0}, "batch_size must be 1 or more, got 0"),
+    ({"batch_size": None}, "batch_size must be a whole number, not None"),
+    ({"level": 95}, "between 0 and 1 .*, got 95"),
+    ({"level": "0.95"}, "between 0 and 1 .*, got '0.95'"),
+    ({"level": None}, "between 0 and 1 .*, got None"),
+    ({"level": np.nan}, "between 0 and 1 .*, got nan"),
+    ({"level": [0.9, 0.95]}, "between 0 and 1 .*, got"),
+    ({"predictions": 0.5}, "predictions must be"),
+]
+
+
+@pytest.mark.parametrize(("changed", "words"), BAD)
+def test_bad_arguments_are_named_in_one_sentence(changed, words):
+    predictions, targets, subject, _ = clustered(9)
+    arguments = {"predictions": predictions, "targets": targets, "subject": subject, "key": jax.random.key(0)} | changed
+    with pytest.raises(ValueError, match=words):
+        metrics.bootstrap_interval(metrics.accuracy, **arguments)
+
+
+def test_traced_subjects_need_their_number():
     predictions, targets, subject, _ = clustered(9)
     key = jax.random.key(0)
-    with pytest.raises(ValueError, match="90 examples"):
-        metrics.bootstrap_interval(metrics.accuracy, predictions, targets, subject[:-1], key=key)
-    with pytest.raises(ValueError, match="codes from 0 to 9, got 0 to 29"):
-        metrics.bootstrap_interval(metrics.accuracy, predictions, targets, subject, key=key, num_subjects=10)
     with pytest.raises(ValueError, match="give num_subjects"):
         jax.jit(lambda s: metrics.bootstrap_interval(metrics.accuracy, predictions, targets, s, key=key))(subject)
+
+
+@pytest.mark.parametrize("level", [1.0, 0, "0.95", None])
+def test_bad_levels_of_means_are_refused(level):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        metrics.bootstrap_interval(metrics.accuracy, predictions, targets, subject, key=key, level=95)
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        metrics.mean_interval(np.ones(3), level=1.0)
+        metrics.mean_interval(np.ones(3), level=level)
 
 
 def test_mean_interval_equals_scipy_and_skips_missing():
