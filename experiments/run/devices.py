@@ -1,15 +1,19 @@
 """Prepares the process: devices, and the cache of compiled programs. The only file that touches its environment."""
 
+import errno
 import os
 import pathlib
 import stat
+import tempfile
 import warnings
 
 from absl import flags, logging
 
 from data_pipelines.tfds_cache import default_cache_dir
 
-_CPU_DEVICES = flags.DEFINE_integer("cpu_devices", None, "XLA devices to make of the CPU. By default one per core.")
+_CPU_DEVICES = flags.DEFINE_integer(
+    "cpu_devices", None, "XLA devices to make of the CPU. By default one per core.", lower_bound=1, upper_bound=1024
+)
 _COMPILATION_CACHE = flags.DEFINE_bool("compilation_cache", True, "Keep compiled programs in the user's cache folder.")
 
 # One single-threaded XLA device per core beats one device with all cores by 1.6 times for the small matrices of these
@@ -17,6 +21,7 @@ _COMPILATION_CACHE = flags.DEFINE_bool("compilation_cache", True, "Keep compiled
 _CPU_FLAGS = "--xla_cpu_multi_thread_eigen=false"
 # A program that compiles faster is compiled again: to read it would hardly take less.
 _LEAST_SECONDS = 0.2
+FULL = (errno.ENOSPC, errno.EDQUOT)  # Of a disk or a share of one.
 
 
 def prepare_process() -> None:
@@ -45,9 +50,18 @@ def private_folder(folder: pathlib.Path) -> pathlib.Path:
     """Makes a folder that only this user can read and write, or checks one that is there.
 
     Raises:
-      PermissionError: It belongs to another user, or others can write there.
+      PermissionError: It cannot be made or written, belongs to another user, or others can write there.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise PermissionError(
+            f"{folder}: cannot be written ({error.strerror}), and is to hold compiled programs; set XDG_CACHE_HOME to "
+            "another folder, or use --nocompilation_cache."
+        ) from error
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(
