@@ -41,7 +41,7 @@ def share(*, zero: bool = False, one: bool = False) -> Check:
     )
 
     def holds(value):
-        return type(value) in (int, float) and (0 < value < 1 or zero and value == 0 or one and value == 1)
+        return type(value) in (int, float) and (0 < value < 1 or (zero and value == 0) or (one and value == 1))
 
     return Check(says, holds)
 

@@ -19,7 +19,7 @@ class Output(NamedTuple):
       arrays: Nested dicts of arrays, for later parts only.
     """
 
-    tables: "Mapping[str, pd.DataFrame]" = {}
+    tables: Mapping[str, "pd.DataFrame"] = {}
     arrays: Mapping[str, Any] = {}
 
 
@@ -68,7 +68,7 @@ class Study:
     lead: str = ""
     summary: Callable[[Any], str] | None = None
     prepare: Callable[[Any], Iterator[None]] | None = None
-    rules: Rules = Rules()
+    rules: Rules = dataclasses.field(default_factory=Rules)
 
     def checked_parts(self, config: Any) -> list[Part]:
         """The parts, each after those it needs and has a name of its own."""
