@@ -36,12 +36,14 @@ def prepare_process() -> None:
     if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_CPU_FLAGS}".strip()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    import jax
+    keeps = _COMPILATION_CACHE.value and not os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    programs = private_folder(default_cache_dir() / "programs") if keeps else None
+    import jax  # Takes a second: nothing above need wait for it.
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jax.config.update("jax_num_cpu_devices", _CPU_DEVICES.value or cores)
-    if _COMPILATION_CACHE.value and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(private_folder(default_cache_dir() / "programs")))
+    if programs:
+        jax.config.update("jax_compilation_cache_dir", str(programs))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

@@ -52,6 +52,7 @@ def main(study: Study | str, config_file: str | None = None) -> None:
             workdir = pathlib.Path(_WORKDIR.value or pathlib.Path("runs") / folder)
             with explained(name, stop):
                 _make_writable(workdir)
+                prepare_process()
             chosen = study if isinstance(study, Study) else importlib.import_module(f"experiments.{name}.study").STUDY
             gc.freeze()  # What was imported stays to the end: to look through it again would cost a second or two.
             _start(chosen, config, workdir, stop)
@@ -67,7 +68,6 @@ def _start(study, config, workdir, stop):
         names = [part.name for part in study.checked_parts(config)]
         if _PART.value is not None and _PART.value not in names:
             raise ValueError(f"--part={_PART.value}: is no part of this run, whose parts are {', '.join(names)}.")
-        prepare_process()
         with alone(workdir, shared=_PART.value is not None):
             same_configuration(workdir, config)
             stop.workdir = workdir
@@ -133,10 +133,11 @@ def _explanation(error, workdir):
         )
     if isinstance(error, OSError) and error.filename:
         path = pathlib.Path(str(error.filename))
-        if default_cache_dir() in (path, *path.parents):
+        cache = default_cache_dir()
+        if cache in (path, *path.parents) or path in cache.parents:
             return (
-                f"{path}: the cache cannot be used ({error.strerror}); set XDG_CACHE_HOME to a folder that can be "
-                "written, where the cache is made anew."
+                f"{path}: the cache in {cache} cannot be used ({error.strerror}); set XDG_CACHE_HOME to a folder that "
+                "can be written, where the cache is made anew."
             )
         if isinstance(error, FileNotFoundError):
             return f"{path} is missing."
