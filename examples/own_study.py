@@ -19,6 +19,7 @@ from experiments.results.contract import long
 from experiments.results.members import curves, predictions
 from experiments.results.summaries import arm_members, final_values
 from experiments.run import launch
+from experiments.run.checks import Rules, number, one_of, whole
 from experiments.run.study import Output, Part, Study
 from experiments.run.sweeping import sweep
 from jaxfair import metrics, sweeps
@@ -32,10 +33,13 @@ def get_config(variant: str = "") -> ConfigDict:
     return ConfigDict({"variant": variant, "seeds": 3, "patients": 900, "alpha": 3.0, "learning_rate": 0.3})
 
 
+# What the fields may be; a value that is not is refused with its flag before anything is computed.
+COUNTS = {"seeds": whole(1, 1000), "patients": whole(30, 1_000_000)}
+RULES = Rules(COUNTS | {"alpha": number(0, 1e6), "learning_rate": number(1e-6, 10), "variant": one_of("")})
+
+
 def parts(config: ConfigDict) -> list[Part]:
     """One part an arm, and one that compares: it needs what the arms have left."""
-    if config.seeds < 1:
-        raise ValueError(f"--config.seeds={config.seeds}: give 1 or more.")
     arms = [Part(arm, (), functools.partial(train, arm=arm)) for arm in ARMS]
     return [*arms, Part("difference", tuple(ARMS), compare)]
 
@@ -98,7 +102,7 @@ def summary(run) -> str:
 
 
 UNITS = {"pearson": "correlation", "loss": "nats"}
-STUDY = Study("own", parts, load, UNITS, sections, "Detection without age", "Simulated patients.", summary)
+STUDY = Study("own", parts, load, UNITS, sections, "Detection without age", "Simulated patients.", summary, rules=RULES)
 
 if __name__ == "__main__":
     launch.main(STUDY, __file__)

@@ -5,12 +5,15 @@ are counted from Q, the mark that the gqrs detector leaves at the onset of the Q
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import fractions
 import functools
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -216,8 +219,42 @@ def average_beats(
     if processes == 1:
         return list(bar(map(work, items)))
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        return list(bar(pool.map(work, items, chunksize=CHUNK)))
+    before = multiprocessing.active_children()
+    pool = concurrent.futures.ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent)
+    try:
+        with _uninterrupted_children():
+            results = pool.map(work, items, chunksize=CHUNK)
+        return list(bar(results))
+    except BaseException:  # Ctrl-C among them: nobody wants the rest.
+        for worker in multiprocessing.active_children():
+            if worker not in before:
+                worker.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _uninterrupted_children() -> Iterator[None]:
+    """Processes started here never see Ctrl-C, which a terminal sends to all: the parent decides what they do."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows.
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # Children inherit it, from their first moment.
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
+def _end_with_parent() -> None:
+    """In a worker: ends with its parent, however that ends; it would wait for work for ever."""
+
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _average_or_error(load: Callable[[Item], np.ndarray], fs: float, item: Item) -> AverageBeat | BeatError:

@@ -16,15 +16,6 @@ ARMS = {
 }
 
 
-def check(config: Any) -> None:
-    """Raises a ValueError for a number of seeds or an arm that cannot be."""
-    unknown = [arm for arm in config.arms if arm not in ARMS]
-    if unknown:
-        raise ValueError(f"--config.arms: {unknown[0]!r} is not one of {', '.join(ARMS)}.")
-    if config.seeds < 1:
-        raise ValueError(f"--config.seeds={config.seeds}: is the number of seeds, at least 1.")
-
-
 def baseline(config: Any) -> sweeps.Grid:
     """Stages 1 and 2: every seed on every fold."""
     rates = {name: [config[name]] for name in ("baseline_learning_rate", "age_learning_rate")}

@@ -3,13 +3,12 @@
 import functools
 from typing import Any
 
-from experiments.aml import arms, data, references, report, summary, trained
+from experiments.aml import data, references, report, summary, trained
 from experiments.run.study import Output, Part, Study
 
 
 def parts(config: Any) -> list[Part]:
     """The study's parts."""
-    arms.check(config)
     listed = [
         Part("cohort", (), lambda run, inputs: Output(data.cohort_tables(run.data.cohort))),
         Part("baseline", (), trained.baseline),

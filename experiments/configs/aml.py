@@ -14,9 +14,15 @@ All but the first need --config.data_dir=DIR, PTB-XL's own folder or one that ho
 AUC 0.94, age head correlation 0.63; docs/results/aml.md has the full table.
 """
 
+import pathlib
+from collections.abc import Iterator
+
 from ml_collections import ConfigDict
 
+from experiments.run.checks import SWITCH, TEXT, Rules, each, number, one_of, share, whole
+
 VARIANTS = ("", "ptbxl", "ptbxl_40", "ptbxl_adam", "folds", "pareto")
+ARMS = ("no_adversary", "reversed_mse", "ncov", "ncov_trained_adversary", "ncov_healthy")
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -45,7 +51,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.alphas = (0.001,)
     config.optimizer = "sgd"  # Eqs. 1 to 3; adam is the usual choice today.
     config.standardize_age = False  # The paper does not scale age; Adam's arm does.
-    config.arms = ("no_adversary", "reversed_mse", "ncov", "ncov_trained_adversary", "ncov_healthy")
+    config.arms = ARMS
 
     # Not published: the network. Sizes as in jaxfair/models/ecg_cnn.py, where the reasons are.
     config.channels = (32, 64)
@@ -95,3 +101,64 @@ def get_config(variant: str = "") -> ConfigDict:
         config.arms = ("reversed_mse", "ncov", "ncov_trained_adversary", "ncov_healthy")
         config.joint.alphas = (0.0, 0.1, 1.0, 10.0, 30.0, 100.0)
     return config
+
+
+_EPOCHS, _RATE, _WIDTH = whole(1, 100_000), number(1e-10, 100), whole(1, 4096)
+_ALPHA = number(0, 1e6)  # 0: the control without the term.
+
+
+def conflicts(config: ConfigDict) -> Iterator[str]:
+    """What does not hold between fields: a sentence each."""
+    if config.data == "ptbxl" and not config.data_dir:
+        yield "PTB-XL is needed: say where it is with --config.data_dir=DIR (BUILD.md says how to get it)."
+    elif config.data == "ptbxl" and not pathlib.Path(config.data_dir).is_dir():
+        yield f"--config.data_dir={config.data_dir}: is no folder; name PTB-XL's (BUILD.md says how to get it)."
+    if config.joint.ramp_epochs > config.joint.epochs:
+        yield (
+            f"--config.joint.ramp_epochs={config.joint.ramp_epochs}: alpha would never reach its value in "
+            f"--config.joint.epochs={config.joint.epochs}; give at most as many."
+        )
+
+
+# The largest values are not the largest that could work: they are beyond all use, and no typing error stays below.
+RULES = Rules(
+    {
+        "variant": one_of(*VARIANTS),
+        "seeds": whole(1, 10_000),
+        "data": one_of("ptbxl", "simulated"),
+        "data_dir": TEXT,
+        "resolution": one_of(100, 500),
+        "keep_lvh": SWITCH,
+        "max_damaged": share(zero=True, one=True),
+        "split": one_of("holdout", "folds"),
+        "batch_size": whole(1, 100_000),
+        "baseline_epochs": _EPOCHS,
+        "baseline_learning_rate": _RATE,
+        "age_epochs": _EPOCHS,
+        "age_learning_rate": _RATE,
+        "adversarial_epochs": _EPOCHS,
+        "adversarial_learning_rate": _RATE,
+        "alphas": each(_ALPHA, least=1),
+        "optimizer": one_of("sgd", "adam", "adamw"),
+        "standardize_age": SWITCH,
+        "arms": each(one_of(*ARMS)),  # (): no adversarial stage.
+        "channels": each(_WIDTH, least=1, most=5, repeats=True),  # Each block halves the 58 samples of a beat.
+        "kernel_size": whole(1, 58),
+        "representation": _WIDTH,
+        "disease_hidden": _WIDTH,
+        "joint.epochs": _EPOCHS,
+        "joint.batch_size": whole(2, 100_000),  # HSIC is of pairs.
+        "joint.learning_rate": _RATE,
+        "joint.weight_decay": number(0, 100),
+        "joint.dropout": share(zero=True),
+        "joint.ramp_epochs": _EPOCHS,
+        "joint.score_share": _ALPHA,
+        "joint.alphas": each(_ALPHA),  # (): no joint training.
+        "boosting_seeds": whole(0, 10_000),  # May be more than there are.
+        "mlp_probe_steps": whole(1, 1_000_000),
+        "bootstrap_resamples": whole(2, 1_000_000),
+        "simulated_subjects": whole(20, 100_000),
+        "confounding": number(-5, 5),
+    },
+    conflicts,
+)

@@ -16,10 +16,17 @@ All but the first need --config.data_dir=DIR, the UCR archive's own folder or on
 Any problem of the archive: --config.problems="('NAME',)" with one of these variants.
 """
 
+import pathlib
+from collections.abc import Iterator
+
 from ml_collections import ConfigDict
+
+from experiments.run.checks import NAME, SWITCH, TEXT, Rules, each, number, one_of, share, whole
 
 PROBLEMS = ("ECG200", "ECG5000", "ECGFiveDays", "TwoLeadECG")
 VARIANTS = ("", *PROBLEMS, "ucr", "peers", "paper")
+SCORES = ("signed_sum", "positive_sum", "absolute_sum", "loss", "knn_shapley", "data_oob", "banzhaf")
+PEERS = ("resnet", "fcn")
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -83,11 +90,97 @@ def get_config(variant: str = "") -> ConfigDict:
         config.shares, config.compared_scores = (10, 20), ("absolute_sum", "knn_shapley", "data_oob")
         config.hardened_shares, config.pgd_steps = (20,), 0
     elif variant == "peers":
-        config.seeds, config.peers = 0, ("resnet", "fcn")
+        config.seeds, config.peers = 0, PEERS
     elif variant == "paper":
         config.channels, config.momentum, config.learning_rate = (64, 128, 128), 0.99, 1e-3
-        config.peers, config.epochs, config.peer_epochs = ("resnet", "fcn"), 1500, 1500
+        config.peers, config.epochs, config.peer_epochs = PEERS, 1500, 1500
         config.least_batch, config.largest_batch = 1, 64
         config.background, config.seeds_at_once = 100, 40
         config.hardened_shares = config.pgd_shares = config.compared_shares = (5, 10, 15, 20)
     return config
+
+
+_EPOCHS, _RATE = whole(1, 100_000), number(1e-10, 100)
+_SHARE = number(0.01, 99.99)  # Percent of the training samples.
+
+
+def conflicts(config: ConfigDict) -> Iterator[str]:
+    """What does not hold between fields: a sentence each."""
+    if not config.seeds and not config.peers:
+        yield "--config.seeds=0: give 1 or more, or 0 with peers."
+    for field in ("depths", "shares"):
+        if config.seeds and not config[field]:
+            yield f"--config.{field}=(): give at least one."
+    if max(config.depths, default=0) > len(config.channels):
+        yield (
+            f"--config.depths={config.depths}: a network of --config.channels={config.channels} is at most "
+            f"{len(config.channels)} deep."
+        )
+    if config.least_batch > config.largest_batch:
+        yield (
+            f"--config.least_batch={config.least_batch}: is more than --config.largest_batch={config.largest_batch}."
+        )
+    for field in ("compared_shares", "hardened_shares", "pgd_shares"):
+        unknown = [percent for percent in config[field] if percent not in config.shares]
+        if unknown:
+            yield f"--config.{field}: {unknown[0]:g} is not among --config.shares={tuple(config.shares)}."
+    both = [score for score in config.compared_scores if score in config.scores]
+    if both:
+        yield f"--config.compared_scores: {both[0]!r} is among --config.scores={tuple(config.scores)} already."
+    if config.data == "simulated":
+        return
+    if not config.data_dir:
+        yield "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md says how to get it)."
+    elif not pathlib.Path(config.data_dir).is_dir():
+        yield f"--config.data_dir={config.data_dir}: is no folder; name the archive's (BUILD.md says how to get it)."
+    else:
+        from data_pipelines import ucr  # It takes a second to import: only where the archive is used.
+
+        for name in config.problems:
+            ucr.find_files(config.data_dir, name)
+
+
+# The largest values are not the largest that could work: they are beyond all use, and no typing error stays below.
+RULES = Rules(
+    {
+        "variant": one_of(*VARIANTS),
+        "seeds": whole(0, 10_000),  # Seeds from 10,000 are those of surrogates (experiments/shapley/problem.py).
+        "seeds_at_once": whole(1, 10_000),  # May be more than there are.
+        "data": one_of("ucr", "simulated"),
+        "data_dir": TEXT,
+        "problems": each(NAME, least=1),
+        "channels": each(whole(1, 4096), least=1, most=16, repeats=True),
+        "momentum": share(zero=True),
+        "steps": whole(1, 10_000_000),
+        "most_steps": whole(1, 10_000_000),  # Fewer than `steps`: never doubled.
+        "converged": share(one=True),
+        "epochs": whole(0, 100_000),
+        "batch_share": share(one=True),
+        "least_batch": whole(1, 100_000),
+        "largest_batch": whole(1, 100_000),
+        "learning_rate": _RATE,
+        "depths": each(whole(1, 16)),
+        "depth_splits": whole(1, 10_000),
+        "held_out": share(),
+        "background": whole(1, 1_000_000),
+        "neighbours": whole(1, 1_000_000),
+        "halves": whole(2, 10_000),
+        "shares": each(_SHARE),
+        "scores": each(one_of(*SCORES), least=1),
+        "compared_scores": each(one_of(*SCORES)),
+        "compared_shares": each(_SHARE),
+        "keep_classes": SWITCH,
+        "attacked": whole(1, 1_000_000),
+        "epsilon": number(1e-10, 100),
+        "hardened_shares": each(_SHARE),
+        "pgd_steps": whole(0, 10_000),
+        "pgd_shares": each(_SHARE),
+        "peers": each(one_of(*PEERS)),
+        "peer_seeds": whole(1, 10_000),
+        "peer_epochs": _EPOCHS,
+        "peer_learning_rate": _RATE,
+        "simulated_train": whole(36, 100_000),  # Twelve of each of three classes.
+        "simulated_test": whole(3, 100_000),
+    },
+    conflicts,
+)

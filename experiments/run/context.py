@@ -18,10 +18,15 @@ from absl import flags
 
 from experiments.run.clock import Clock
 from experiments.run.folder import read_json, write_json
+from experiments.run.stopping import Stop
 from experiments.run.study import Study
 
 _WIDTH = flags.DEFINE_integer(
-    "width", None, "Members that train together on a device. By default 1 on CPU, else measured."
+    "width",
+    None,
+    "Members that train together on a device. By default 1 on CPU, else measured.",
+    lower_bound=1,
+    upper_bound=1_000_000,
 )
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-learn", "pandas")
 
@@ -36,10 +41,11 @@ class Context:
       clock: Where the seconds go.
       widths: The member width of each sweep of the part that is being computed.
       discarded: Checkpoint folders that are not needed once that part is complete.
+      stop: Whether the process was asked to leave.
     """
 
-    def __init__(self, study: Study, config: Any, workdir: pathlib.Path):
-        self.study, self.config, self.workdir = study, config, workdir
+    def __init__(self, study: Study, config: Any, workdir: pathlib.Path, stop: Stop | None = None):
+        self.study, self.config, self.workdir, self.stop = study, config, workdir, stop or Stop(study.name)
         self.clock, self.widths, self.discarded = Clock(), {}, []
         self._started, self._counted = time.time(), False
 
@@ -62,9 +68,12 @@ class Context:
 
     @contextlib.contextmanager
     def progress(self, name: str, stages: Sequence[Any], num_members: int) -> Iterator[Callable[[Any], None]]:
-        """A progress bar over the epochs of a sweep, to be given to `sweeps.sweep` as `on_segment`."""
+        """A progress bar over the epochs of a sweep, to be given to `sweeps.sweep` as `on_segment`.
+
+        A process that is asked to leave in the meantime leaves after the segment that runs.
+        """
         total = sum(stage.num_epochs for stage in stages)
-        with self.bar(f"{name}: {num_members} members", total, "epoch", "training") as bar:
+        with self.stop.held(), self.bar(f"{name}: {num_members} members", total, "epoch", "training") as bar:
 
             def on_segment(progress):
                 done = round(progress.share * total)  # Where members wait for places none is at the bar's epoch.
@@ -74,6 +83,7 @@ class Context:
                 bar.update(done - bar.n)
                 if progress.diverged:
                     bar.set_postfix_str(f"{progress.diverged} diverged")
+                self.stop.leave_if_asked()  # What was computed is saved.
 
             yield on_segment
 
@@ -92,8 +102,6 @@ class Context:
 
         devices = tuple(jax.local_devices())
         if _WIDTH.value is not None:
-            if _WIDTH.value < 1:
-                raise ValueError(f"--width={_WIDTH.value}: give a positive number of members.")
             return Placement(devices, _WIDTH.value)
         if devices[0].platform == "cpu":
             return default_placement(devices)

@@ -157,7 +157,8 @@ def _compute(run: Context, parts: Parts, part: Part) -> None:
         tables = dict(output.tables)
         if "results" in tables:
             tables["results"] = conform(tables["results"], run.study.name, run.study.units)
-        parts.write(part.name, Output(tables, output.arrays), run.record())
+        with run.stop.held():
+            parts.write(part.name, Output(tables, output.arrays), run.record())
         discard_checkpoints(run)
 
 

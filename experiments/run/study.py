@@ -2,9 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+from experiments.run.checks import Rules
+
+if TYPE_CHECKING:  # It takes half a second to import, and a refused configuration should not.
+    import pandas as pd
 
 
 class Output(NamedTuple):
@@ -16,7 +19,7 @@ class Output(NamedTuple):
       arrays: Nested dicts of arrays, for later parts only.
     """
 
-    tables: Mapping[str, pd.DataFrame] = {}
+    tables: Mapping[str, "pd.DataFrame"] = {}
     arrays: Mapping[str, Any] = {}
 
 
@@ -44,7 +47,6 @@ class Study:
     Attributes:
       name: The short name, used in every folder.
       parts: `config -> [Part]`, in the order in which one process computes them: a part comes after those it needs.
-        Raises a ValueError on a configuration that cannot be.
       load: `config -> data`; what cannot be trained on raises here, before anything is computed.
       units: The unit of a metric by its name, or by a word of it; a metric that neither names is a fraction.
       sections: `results.reading.Run -> [Section]`, what the page says; a plain overview if None.
@@ -53,6 +55,8 @@ class Study:
       summary: `results.reading.Run -> text`, printed at the end; how many members ended how if None.
       prepare: `run -> iterator`, each step of which compiles a program that a part will need. It runs in a thread
         beside the parts; a program that it has not compiled yet is compiled where it is needed.
+      rules: What its configuration may be. Of a study that is started by its name, `RULES` of its configuration's file
+        are looked at, before the study is imported.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Study:
     lead: str = ""
     summary: Callable[[Any], str] | None = None
     prepare: Callable[[Any], Iterator[None]] | None = None
+    rules: Rules = dataclasses.field(default_factory=Rules)
 
     def checked_parts(self, config: Any) -> list[Part]:
         """The parts, each after those it needs and has a name of its own."""

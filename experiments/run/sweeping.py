@@ -76,6 +76,7 @@ def sweep(
             directory=directory,
             seconds_between_saves=seconds_between_saves,
             on_segment=on_segment,
+            save_now=lambda: run.stop.asked,
         )
     if not keep_checkpoints:
         run.discarded.append(directory)

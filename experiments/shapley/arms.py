@@ -8,7 +8,6 @@ import numpy as np
 from jaxfair.attribution import data_values, removal
 
 CONTROLS = ("random", "matched")
-SCORES = (*data_values.SCORES, "loss", "knn_shapley", "data_oob", "banzhaf")
 # Of the random numbers that choose which samples go at random; apart from all other streams.
 _RANDOM_STREAM = 31
 
@@ -42,28 +41,6 @@ class Arm(NamedTuple):
 
 
 FULL = Arm()
-
-
-def check(config) -> None:
-    """Raises a ValueError on a configuration whose arms cannot be made."""
-    for name in (*config.scores, *config.compared_scores):
-        if name not in SCORES:
-            raise ValueError(f"--config.scores: {name!r} is none of {', '.join(SCORES)}.")
-    known = set(config.shares)
-    for field in ("compared_shares", "hardened_shares", "pgd_shares"):
-        unknown = [percent for percent in config[field] if percent not in known]
-        if unknown:
-            raise ValueError(f"--config.{field}: {unknown[0]:g} is not among --config.shares={tuple(config.shares)}.")
-    if not config.scores:
-        raise ValueError("--config.scores: give at least one, by which samples are removed.")
-    if config.seeds < 0 or not (config.seeds or config.peers):
-        raise ValueError(f"--config.seeds={config.seeds}: give 1 or more, or 0 with peers.")
-    for field in ("depths", "shares"):
-        if config.seeds and not len(config[field]):
-            raise ValueError(f"--config.{field}=(): give at least one.")
-    for field in ("seeds_at_once", "depth_splits", "background", "attacked", "neighbours", "halves"):
-        if config[field] < 1:
-            raise ValueError(f"--config.{field}={config[field]}: give 1 or more.")
 
 
 def removals(config) -> list[Arm]:

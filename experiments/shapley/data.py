@@ -41,10 +41,4 @@ def _load(config, name):
         problem, truth = beat_classes.load(simulation, seed=0), beat_classes.truth(simulation, seed=0)
         ids = problem.dataset.ids[problem.train]
         return ProblemData(problem, pd.DataFrame({"id": ids, "mislabelled": truth.mislabelled[problem.train]}))
-    if config.data != "ucr":
-        raise ValueError(f"--config.data={config.data}: is either ucr or simulated.")
-    if not config.data_dir:
-        raise ValueError(
-            "The UCR archive is needed: say where with --config.data_dir=DIR (BUILD.md says how to get it)."
-        )
     return ProblemData(ucr.load(config.data_dir, name), None)

@@ -129,7 +129,8 @@ def _scores(run, own, names, score) -> Section:
         largest = max(shared)
         caption = (
             f"Accuracy after removing {largest:g} % by each score minus that after a random removal, paired by seed, "
-            "with 95 % intervals, cut where they leave the frame. Left of 0 the removed samples mattered more than random ones. Banzhaf values were "
+            "with 95 % intervals, cut where they leave the frame. Left of 0 the removed samples mattered more than "
+            "random ones. Banzhaf values were "
             "computed on the test beats themselves: they show what knowing them would allow, and are not available "
             "beforehand."
         )

@@ -4,12 +4,11 @@ import functools
 from typing import Any
 
 from experiments.run.study import Part, Study
-from experiments.shapley import arms, data, depth, findings, peers, report, seed_block, tables_of_problem, values
+from experiments.shapley import data, depth, findings, peers, report, seed_block, tables_of_problem, values
 
 
 def parts(config: Any) -> list[Part]:
     """The study's parts, problem by problem."""
-    arms.check(config)
     return [part for name in config.problems for part in _parts_of_problem(config, name)]
 
 

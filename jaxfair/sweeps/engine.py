@@ -71,6 +71,7 @@ def sweep(
     directory: str | os.PathLike | None = None,
     seconds_between_saves: float = 10.0,
     on_segment: Callable[[Progress], None] | None = None,
+    save_now: Callable[[], bool] | None = None,
 ) -> Result:
     """Trains every member through `stages`; each ends as `training.train` would leave it.
 
@@ -99,6 +100,8 @@ def sweep(
       seconds_between_saves: What a kill may cost, at most, beside the segment that runs: the state is saved after the
         first segment that ends this long after the last save, and at the end.
       on_segment: Called with a `Progress` after every segment, and once where a checkpoint was found.
+      save_now: Asked after every segment: True saves the state before the call of `on_segment`, whenever the last save
+        was. For a process that was asked to end, and does so in `on_segment`.
 
     Returns:
       What was kept, logs and which members diverged.
@@ -132,7 +135,8 @@ def sweep(
     while standing.count:
         reached = standing.advance(segments)
         standing.fill()
-        if checkpoints and (not standing.count or time.monotonic() - saved >= seconds_between_saves):
+        due = not standing.count or time.monotonic() - saved >= seconds_between_saves
+        if checkpoints and (due or (save_now and save_now())):
             checkpoints.save(*standing.saved())
             saved = time.monotonic()
         if on_segment:

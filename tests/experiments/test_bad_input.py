@@ -11,21 +11,36 @@ FLAGS = {
     "unknown variant": (["--config={config}:ptbxl_41"], "aml has no variant 'ptbxl_41'; use one of ptbxl, ptbxl_40"),
     "no config file": (["--config=nowhere.py"], "nowhere.py"),
     "unknown field": (["--config.sedes=3"], "the configuration has no field 'sedes'. Did you mean \"seeds\""),
-    "wrong type": (["--config.seeds=many"], "flag --config.seeds=many: invalid"),
+    "wrong type": (["--config.seeds=many"], "--config.seeds=many: must be a whole number from 1 to 10,000."),
     "unknown flag": (["--seeds=3"], "Unknown command line flag 'seeds'"),
     "no flag": (["config.seeds=3"], "'config.seeds=3' is no flag; flags begin with --"),
-    "no seed": (["--config.seeds=0"], "--config.seeds=0: is the number of seeds, at least 1."),
-    "unknown arm": (["--config.arms=('ncov', 'ncvo')"], "--config.arms: 'ncvo' is not one of no_adversary, "),
-    "unknown data": (["--config.data=ptb"], "--config.data=ptb: is either ptbxl or simulated."),
-    "unknown split": (["--config.split=half", "--config.simulated_subjects=10"], "--config.split=half: is either hol"),
-    "no width": (["--width=0", "--config.simulated_subjects=40"], "--width=0: give a positive number of members."),
+    "no seed": (["--config.seeds=0"], "--config.seeds=0: must be a whole number from 1 to 10,000."),
+    "unknown arm": (
+        ["--config.arms=('ncov', 'ncvo')"],
+        "--config.arms=('ncov', 'ncvo'): must be a tuple of 0",
+    ),
+    "unknown data": (["--config.data=ptb"], "--config.data=ptb: must be ptbxl or simulated."),
+    "unknown split": (["--config.split=half"], "--config.split=half: must be holdout or folds."),
+    "no width": (["--width=0"], "--width=0: must be an integer in the range [1, 1000000]."),
+    "no device": (["--cpu_devices=-3"], "--cpu_devices=-3: must be an integer in the range [1, 1024]."),
+    "no switch": (["--debug=3"], "--debug=3: must be true or false."),
+    "unknown part": (
+        ["--part=joined"],
+        "--part=joined: is no part of this run, whose parts are cohort, ",
+    ),
     "no data folder given": (["--config={config}:ptbxl"], "say where it is with --config.data_dir=DIR"),
-    "no data folder there": (["--config={config}:ptbxl", "--config.data_dir=nowhere"], "nowhere"),
+    "no data folder there": (
+        ["--config={config}:ptbxl", "--config.data_dir=nowhere"],
+        "data_dir=nowhere: is no folder",
+    ),
     "resolution": (
         ["--config={config}:ptbxl", "--config.data_dir={ptbxl}", "--config.resolution=250"],
-        "resolution must be 100 or 500 Hz, PTB-XL has no other, but is 250.",
+        "--config.resolution=250: must be 100 or 500.",
     ),
-    "too few subjects": (["--config.simulated_subjects=0"], "subjects"),
+    "workdir is a file": (["--workdir={file}"], "/file: is no folder that can be written (it is a file); name one wh"),
+    "workdir in a file": (["--workdir={file}/run"], "/file/run: is no folder that can be written (Not a directory)"),
+    "read-only workdir": (["--workdir=/proc/run"], "--workdir=/proc/run: is no folder that can be written ("),
+    "too few subjects": (["--config.simulated_subjects=0"], "_subjects=0: must be a whole number from 20 to 100,000."),
 }
 
 
@@ -78,7 +93,9 @@ def outcomes(folder):
     """All cases, each in a process of its own; by name: exit code, standard output, standard error, its workdir."""
     (folder / "config").mkdir()
     launching.write_ptbxl(folder / "ptbxl")
+    (folder / "file").touch()
     places = {"config": launching.ROOT / "experiments/configs/aml.py", "ptbxl": folder / "ptbxl"}
+    places["file"] = folder / "file"
     cases = {}
     for name, (arguments, _) in FLAGS.items():
         cases[name] = ["experiments.aml", *(argument.format(**places) for argument in arguments)]
@@ -89,7 +106,7 @@ def outcomes(folder):
             launching.variant("ptbxl"),
             f"--config.data_dir={folder / f'folder of {name}'}",
         ]
-    cases = {name: [*arguments, f"--workdir=runs/{name}"] for name, arguments in cases.items()}
+    cases = {name: [module, f"--workdir=runs/{name}", *arguments] for name, (module, *arguments) in cases.items()}
     done = launching.start_each(folder, cases, "experiments.aml.study")
     return {name: (*outcome, folder / "runs" / name) for name, outcome in done.items()}
 
@@ -106,3 +123,4 @@ def test_one_sentence_says_what_is_wrong(outcomes, name):
     assert "Traceback (most" not in err
     assert not (workdir / "finished.json").exists()
     assert not (workdir / "results.parquet").exists()
+    assert (workdir / "config.json").exists() == (name in FOLDERS)

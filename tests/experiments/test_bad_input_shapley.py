@@ -11,16 +11,16 @@ NO_OTHER_SHARES = [f"--config.{name}_shares=()" for name in ("compared", "harden
 SIMULATED = {
     "unknown variant": (["--config={config}:ECG201"], "shapley has no variant 'ECG201'; use one of ECG200, ECG5000"),
     "unknown field": (["--config.score=3"], "the configuration has no field 'score'. Did you mean \"scores\""),
-    "unknown data": (["--config.data=ptbxl"], "--config.data=ptbxl: is either ucr or simulated."),
+    "unknown data": (["--config.data=ptbxl"], "--config.data=ptbxl: must be ucr or simulated."),
     "no data folder": (["--config={config}:ucr"], "say where with --config.data_dir=DIR"),
-    "unknown score": (["--config.scores=('sum',)"], "--config.scores: 'sum' is none of signed_sum, positive_sum"),
-    "no score": (["--config.scores=()"], "--config.scores: give at least one"),
-    "no background": (["--config.background=0"], "--config.background=0: give 1 or more."),
+    "unknown score": (["--config.scores=('sum',)"], "--config.scores=('sum',): must be a tuple of 1 or"),
+    "no score": (["--config.scores=()"], "--config.scores=(): must be a tuple of 1 or more"),
+    "no background": (["--config.background=0"], "--config.background=0: must be a whole number from 1 to 1,000,000."),
     "no seed": (["--config.seeds=0"], "--config.seeds=0: give 1 or more, or 0 with peers."),
     "few halves": (["--config.halves=2"], "--config.halves=2: a training sample of simulated is in all"),
     "share not removed": (["--config.hardened_shares=(15,)"], "--config.hardened_shares: 15 is not among"),
     "nothing to remove": (["--config.shares=(1,)", *NO_OTHER_SHARES], "1 % of 36 samples are none of them"),
-    "everything removed": (["--config.shares=(100,)", *NO_OTHER_SHARES], "100 % of 36 samples are all of them"),
+    "everything removed": (["--config.shares=(99,)", *NO_OTHER_SHARES], "99 % of 36 samples are all of them"),
 }  # fmt: skip
 
 

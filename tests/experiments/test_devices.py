@@ -1,7 +1,9 @@
-"""The cache of compiled programs is this user's alone."""
+"""The cache of compiled programs is this user's alone, and says so where it cannot be written."""
 
+import errno
 import os
 import stat
+import tempfile
 
 import pytest
 
@@ -27,3 +29,27 @@ def test_another_users_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
     with pytest.raises(PermissionError, match="--nocompilation_cache"):
         private_folder(folder)
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        PermissionError, match=r"file/programs: cannot be written \(Not a directory\), .* XDG_CACHE_HOME"
+    ):
+        private_folder(tmp_path / "file" / "programs")
+
+
+def test_a_cache_on_a_disk_that_is_read_only_or_full(tmp_path, monkeypatch):
+    def fails(number):
+        def refuse(**_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+    fails(errno.EROFS)
+    with pytest.raises(PermissionError, match=r"\(Read-only file system\).*, or use --nocompilation_cache"):
+        private_folder(tmp_path)
+    fails(errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left") as full:
+        private_folder(tmp_path)
+    assert full.value.errno == errno.ENOSPC

@@ -112,6 +112,7 @@ def test_a_finished_run_started_again_prints_the_same_and_does_nothing(default_r
 def test_another_configuration_or_process_in_the_same_workdir_is_refused(default_run, folder, tmp_path):
     workdir = shutil.copytree(default_run, tmp_path / "run")
     arguments = [*launching.TINY, *launching.FEW_ARMS, "--config.age_epochs=3", f"--workdir={workdir}"]
+    (workdir / "error.txt").write_text("Of the run that is alive.")
     with open(workdir / ".lock") as lock:
         other, _, other_error = launching.start_one(folder, *arguments)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,6 +120,7 @@ def test_another_configuration_or_process_in_the_same_workdir_is_refused(default
     assert (other, second) == (1, 1)
     assert "holds a run of another configuration (age_epochs was 2, is 3); use another --workdir" in other_error
     assert "is running there; wait for it, or use another --workdir." in second_error
+    assert (workdir / "error.txt").read_text() == "Of the run that is alive."
     assert "Traceback (most" not in other_error + second_error
 
 

@@ -15,6 +15,8 @@ FEW = ["--config.seeds=2", "--config.patients=240"]
 # Two runs of the same study: by one process, and by a process a part.
 STEPS = {
     "whole": ["--workdir=own"],
+    "no seed": ["--workdir=none", "--config.seeds=0"],
+    "no number": ["--workdir=none", "--config.alpha=nan"],
     "too early": ["--workdir=parts", "--part=difference"],
     "second": ["--workdir=parts", "--part=without_age"],
     "unknown": ["--workdir=parts", "--part=other"],
@@ -86,7 +88,9 @@ def test_the_page_has_its_three_sections_and_what_was_run(whole, outcomes):
 
 def test_parts_by_several_processes_give_the_same_tables(whole, folder, outcomes):
     codes = {name: outcome[0] for name, outcome in outcomes.items()}
-    assert codes == dict.fromkeys(codes, 0) | {"too early": 1, "unknown": 1}, outcomes
+    assert codes == dict.fromkeys(codes, 0) | dict.fromkeys(("too early", "unknown", "no seed", "no number"), 1), (
+        outcomes
+    )
     for name, table in launching.read(whole).items():
         pd.testing.assert_frame_equal(pd.read_parquet(folder / "parts" / f"{name}.parquet"), table, check_exact=True)
     assert outcomes["rest"][1].splitlines()[0] == outcomes["whole"][1].splitlines()[0]
@@ -97,6 +101,12 @@ def test_a_part_without_its_needs_and_one_that_is_none_are_refused_in_one_senten
     assert "own: --part=difference: needs plain, without_age, which parts does not hold yet; run that first." in early
     assert "own: --part=other: is no part of this run, whose parts are plain, without_age, difference." in unknown
     assert "Traceback (most" not in early + unknown
+
+
+def test_its_rules_are_looked_at_first(folder, outcomes):
+    assert outcomes["no seed"][2] == "own: --config.seeds=0: must be a whole number from 1 to 1,000.\n"
+    assert outcomes["no number"][2] == "own: --config.alpha=nan: must be a number from 0 to 1e+06.\n"
+    assert not (folder / "none").exists()
 
 
 def test_status_lists_the_parts(outcomes):

@@ -168,3 +168,20 @@ def test_tables():
 
 def test_engine_names_what_it_offers():
     assert engine.sweep is sweeps.sweep
+
+
+def test_what_is_asked_to_save_now_is_saved_before_it_is_told_so(tmp_path):
+    _, members = grid_and_members()
+    stages, shares, seen = regression.stages(), [], []
+    options = {"directory": tmp_path / "sweep", "segments": 4, "seconds_between_saves": 1e9}
+
+    def leave(progress):
+        shares.append(progress.share)
+        if len(shares) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweeps.sweep(stages, members, DATA, **options, on_segment=leave, save_now=lambda: len(shares) == 2)
+    assert_same(sweeps.sweep(stages, members, DATA, **options, on_segment=seen.append), members, stages)
+    assert seen[0].resumed
+    assert seen[0].share == shares[2] > shares[1]
