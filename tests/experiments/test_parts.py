@@ -98,7 +98,7 @@ def test_joined_members_have_numbers_of_their_own_and_nothing_else_changes(tmp_p
     assert pd.read_parquet(tmp_path / "results.parquet")["member"].tolist() == [0, 1, pd.NA, 4, 2]
     assert pd.read_parquet(tmp_path / "cohort.parquet")["step"].tolist() == ["all"]
     parts.remove()
-    assert sorted(os.listdir(tmp_path)) == ["cohort.parquet", "members.parquet", "results.parquet"]
+    assert sorted(os.listdir(tmp_path)) == ["cohort.parquet", "manifest.json", "members.parquet", "results.parquet"]
 
 
 def test_members_that_are_not_numbered_from_0_are_an_error(tmp_path):
