@@ -14,9 +14,6 @@ from jaxfair import losses, metrics
 INF, NAN = np.inf, np.nan
 
 
-# Metrics.
-
-
 def share(part, of):
     return part / of if of else NAN
 
@@ -152,10 +149,7 @@ def test_a_metric_is_the_plain_value_or_nan_where_there_is_none(size):
             assert name == "confusion" or not (actual < low or actual > high)
 
 
-def nothing(**columns):
-    return pd.DataFrame({name: pd.Series(values, dtype=float) for name, values in columns.items()})
-
-
+NO_ROWS = pd.DataFrame({"seed": pd.Series(dtype=int), "metric": pd.Series(dtype=str), "value": pd.Series(dtype=float)})
 OTHERS = {
     "Bounds": lambda: True,
     "Confusion": lambda: True,
@@ -172,14 +166,14 @@ OTHERS = {
     ),
     "holm": lambda: metrics.holm([]).shape == (0,),
     "mean_interval": lambda: np.array_equal(metrics.mean_interval([]), [NAN] * 4 + [0], equal_nan=True),
-    "minus_control": lambda: metrics.minus_control(nothing(seed=[], value=[]), nothing(seed=[], value=[])).empty,
+    "minus_control": lambda: metrics.minus_control(NO_ROWS, NO_ROWS).empty,
     "mode": lambda: np.array_equal(metrics.mode([]), [NAN, 0], equal_nan=True),
     "one_standard_error": lambda: metrics.one_standard_error([[1.0]]).chosen == 0,
     "paired_difference": lambda: np.array_equal(
         metrics.paired_difference([], []), [NAN] * 4 + [0, NAN], equal_nan=True
     ),
     "resample_subjects": lambda: metrics.resample_subjects(jax.random.key(0), np.zeros(0, int), 2, []).shape == (0,),
-    "summarize": lambda: metrics.summarize(nothing(metric=[], value=[]), ["metric"]).empty,
+    "summarize": lambda: metrics.summarize(NO_ROWS, ["metric"]).empty,
     "verdict": lambda: metrics.verdict(metrics.paired_difference([], [])) == "too few seeds",
 }
 
@@ -192,9 +186,6 @@ def test_no_public_metric_is_forgotten_and_none_fails_on_nothing():
     for losses_ in (np.zeros((0, 3)), np.zeros((3, 0)), []):
         with pytest.raises(ValueError, match=r"must be \[model, part\]"):
             metrics.one_standard_error(losses_)
-
-
-# Losses.
 
 
 def covariance(a, b):

@@ -111,6 +111,7 @@ def test_whole_numbers_beyond_32_bits_are_not_wrapped():
     assert metrics.accuracy(np.array([1.0, 0.0]), np.array([1, 1]), weights=np.array([3 * 2**40, 2**40])) == 0.75
 
 
+@pytest.mark.slow
 def test_the_bootstrap_takes_them_too():
     options = {"key": jax.random.key(0), "num_resamples": 50}
     for name, targets in (("pearson", OTHER), ("roc_auc", CLASSES), ("accuracy", CLASSES)):
