@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from experiments.aml.styles import style
 from experiments.report.cells import number
+from experiments.report.frames import frame_of_means
 from jaxfair.metrics import summarize
 
 
@@ -28,6 +29,7 @@ def front(values: pd.DataFrame, x: str, y: str, axis_titles: tuple[str, str]) ->
         low = inside[[f"mean_{name}", f"low_{name}"]].min(axis=None)
         high = inside[[f"mean_{name}", f"high_{name}"]].max(axis=None)
         low, high = (low, high) if np.isfinite([low, high]).all() else (0.0, 1.0)
+        low, high = frame_of_means(inside[f"mean_{name}"], (low, high))
         margin = 0.08 * max(high - low, 0.02)
         frame.append((low - margin, high + margin))
     for method, line in points.groupby("method", sort=False):

@@ -70,14 +70,10 @@ def execute_part(run: Context, name: str) -> None:
     """Runs one part of the study, whose needs other processes have left in the folder; nothing if it is there.
 
     Raises:
-      ValueError: The study has no such part, or a part that it needs is not there.
+      ValueError: A part that it needs is not there.
     """
     plan, parts = _begin(run)
-    chosen = {part.name: part for part in plan}.get(name)
-    if chosen is None:
-        raise ValueError(
-            f"--part={name}: is no part of this run, whose parts are {', '.join(part.name for part in plan)}."
-        )
+    chosen = {part.name: part for part in plan}[name]
     for need in filter(parts.is_done, chosen.needs):
         if damage := parts.damage(need):
             raise ValueError(f"--part={name}: {damage}; compute it again with --part={need}.")

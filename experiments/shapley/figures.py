@@ -10,6 +10,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from experiments.report.cells import number
+from experiments.report.frames import frame_of_means
 from experiments.shapley.arms import CONTROLS
 from experiments.shapley.styles import REMOVALS, SCORES
 from jaxfair.metrics import summarize
@@ -49,7 +50,7 @@ def removal_curves(values: pd.DataFrame, score: str, problems: list[str]) -> Fig
             if alone or row == len(CURVES) - 1:
                 axes.set_xlabel("removed samples (%)")
             axes.set_xticks(sorted(plain["percent"].unique()))
-            axes.set_ylim(*_frame(lines, axes.get_ylim()))
+            axes.set_ylim(*frame_of_means(lines["mean"], axes.get_ylim()))
     drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return drawing
 
@@ -74,7 +75,8 @@ def scores_against_random(gaps: pd.DataFrame, problems: list[str]) -> Figure:
             axes.errorbar(
                 rows["mean"], place, xerr=spread, fmt=style.marker, color=style.color, ms=4, lw=1.2, label=style.label
             )
-        axes.set_xlim(*_frame(gaps[gaps["problem"] == problem], axes.get_xlim(), also=0.0))
+        means = gaps.loc[gaps["problem"] == problem, "mean"]
+        axes.set_xlim(*frame_of_means([0.0, *means], axes.get_xlim()))
         axes.set(
             title=_fitted(problem, columns=len(problems)),
             xlabel="accuracy − random",
@@ -129,15 +131,6 @@ def _coloured(axes: Axes, beat: pd.DataFrame, scale: TwoSlopeNorm) -> LineCollec
     lines.set_array((shade[1:] + shade[:-1]) / 2)
     axes.plot(*points.T, color="#c9ced6", lw=0.8, zorder=1)
     return axes.add_collection(lines)
-
-
-def _frame(rows: pd.DataFrame, limits: tuple[float, float], also: float | None = None) -> tuple[float, float]:
-    """Limits that the means set: the intervals of two or three seeds would flatten everything else."""
-    means = [*rows["mean"].dropna(), *([] if also is None else [also])]
-    if not means:
-        return limits
-    margin = 1.5 * max(max(means) - min(means), 0.02)
-    return max(limits[0], min(means) - margin), min(limits[1], max(means) + margin)
 
 
 def _fitted(*lines: str, columns: int) -> str:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from experiments.aml import arms
 from experiments.configs import aml, shapley
-from experiments.run import checks, launch
+from experiments.run import checks, command_line
 from experiments.shapley import styles
 from jaxfair.attribution import data_values
 from jaxfair.methods.aml import OPTIMIZERS
@@ -41,8 +41,8 @@ def parsed(monkeypatch, study, *arguments):
     monkeypatch.setattr(sys, "argv", argv)  # Where ml_collections looks for fields.
     values, rules = flags.FlagValues(), STUDIES[study].RULES
     try:
-        launch.define_config(study, rules, str(launching.ROOT / "experiments/configs" / f"{study}.py"), values)
-        launch.parse(study, rules, argv, values)
+        command_line.define_config(study, rules, str(launching.ROOT / "experiments/configs" / f"{study}.py"), values)
+        command_line.parse(study, rules, argv, values)
     except SystemExit as refused:
         return str(refused)
     return values.config

@@ -1,0 +1,69 @@
+"""A study's command line, read and checked: any mistake in flags or configuration is one sentence with its flag."""
+
+import contextlib
+import re
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from experiments.run import checks
+
+
+def define_config(study: str, rules: checks.Rules, file: str, values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flag --config, and those of its fields that are on the command line."""
+    with _in_one_sentence(study, rules, values):  # The default variant's fields are looked at here already.
+        config_flags.DEFINE_config_file("config", file, "Configuration[:VARIANT].", flag_values=values)
+
+
+def parse(study: str, rules: checks.Rules, argv: list[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """absl's own parser, and the configuration's check: any mistake is one sentence, with which the process exits."""
+    with _in_one_sentence(study, rules, values):
+        rest = values(argv)
+        config = values.config
+        _ = config.variant  # A file that could not be loaded says so only when it is looked into.
+    if len(rest) > 1:
+        sys.exit(f"{study}: {rest[1]!r} is no flag; flags begin with --, as in --config.seeds=3 (--help lists all).")
+    if "variant" in config_flags.get_override_values(values["config"]):
+        sys.exit(
+            f"{study}: --config.variant={config.variant}: is no field to set; name it as in --config=FILE:VARIANT."
+        )
+    with _in_one_sentence(study, rules, values):
+        for sentence in checks.violations(config, rules):
+            raise ValueError(sentence)
+    return rest
+
+
+@contextlib.contextmanager
+def _in_one_sentence(study, rules, values):
+    try:
+        yield
+    except (flags.Error, ValueError, AttributeError, KeyError, TypeError, OSError) as error:
+        sys.exit(f"{study}: {_sentence(error, rules, values)}")
+
+
+def _sentence(error, rules, values):
+    """A parser's complaint on one line; of a traceback that it quotes only the last line, which says what is wrong."""
+    text = str(error)
+    if isinstance(error, (AttributeError, KeyError)):  # Its text is the representation of another error's text.
+        text = text.strip("'").replace("\\'", "'").replace("\\n", ". ")
+        return f"the configuration has no field {text}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if any(line.startswith("Traceback") for line in lines):
+        return lines[-1].partition(": ")[2] or lines[-1]
+    flag = re.match(r"flag --([\w.]+)=(.*?): ", text, re.DOTALL)
+    if flag and (wanted := _wanted(flag[1], rules, values)):
+        return f"--{flag[1]}={flag[2]}: must be {wanted}."
+    return " ".join(lines)
+
+
+def _wanted(name, rules, values):
+    """What a flag's value must be, in words."""
+    if name.startswith("config."):
+        field = name.removeprefix("config.")
+        inner = [known for known in rules.fields if known.startswith(f"{field}.")]
+        if inner:
+            return f"set field by field, as by --config.{inner[0]}"
+        return rules.fields[field].says if field in rules.fields else None
+    parser = values[name].parser if name in values else None
+    return "true or false" if isinstance(parser, flags.BooleanParser) else getattr(parser, "syntactic_help", None)
