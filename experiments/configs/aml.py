@@ -155,7 +155,7 @@ RULES = Rules(
         "joint.score_share": _ALPHA,
         "joint.alphas": each(_ALPHA),  # (): no joint training.
         "boosting_seeds": whole(0, 10_000),  # May be more than there are.
-        "mlp_probe_steps": whole(1, 1_000_000),
+        "mlp_probe_steps": whole(50, 1_000_000, multiple=50),  # It is looked at every 50 steps.
         "bootstrap_resamples": whole(2, 1_000_000),
         "simulated_subjects": whole(20, 100_000),
         "confounding": number(-5, 5),

@@ -21,10 +21,10 @@ class Check(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def whole(least: int, most: int) -> Check:
-    """A whole number."""
-    says = f"a whole number from {least:,} to {most:,}"
-    return Check(says, lambda value: type(value) is int and least <= value <= most)
+def whole(least: int, most: int, *, multiple: int = 1) -> Check:
+    """A whole number, or a multiple of one."""
+    says = f"a {f'multiple of {multiple}' if multiple > 1 else 'whole number'} from {least:,} to {most:,}"
+    return Check(says, lambda value: type(value) is int and least <= value <= most and value % multiple == 0)
 
 
 def number(least: float, most: float) -> Check:

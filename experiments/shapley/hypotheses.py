@@ -103,6 +103,8 @@ def test_hypotheses(values: pd.DataFrame, score: str) -> pd.DataFrame:
             full, before = of(FULL, statement), None
             for percent in shares:
                 top = of(Arm(score, "top", percent), statement)
+                if full is None or top is None:  # NaN for every seed: no beat was fooled, for one.
+                    continue
                 controls = {one: of(Arm(one, "top", percent), statement) for one in CONTROLS}
                 row = {"problem": problem, "statement": statement.name, "percent": percent}
                 rows.append(

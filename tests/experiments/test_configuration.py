@@ -1,5 +1,6 @@
 """A configuration is checked whole before anything is imported or loaded: every field, with every kind of bad value."""
 
+import inspect
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from experiments.shapley import styles
 from jaxfair.attribution import data_values
 from jaxfair.methods.aml import OPTIMIZERS
 from jaxfair.models.time_series import BACKBONES
+from jaxfair.probes import mlp_probe
 
 STUDIES = {"aml": aml, "shapley": shapley}
 FIELDS = [(study, field) for study, module in STUDIES.items() for field in checks.flat(module.get_config())]
@@ -96,6 +98,10 @@ def test_no_values_repeated_ones_and_nan_in_a_tuple(study, field, monkeypatch):
 CONFLICTS = {
     ("aml", "--config.joint.ramp_epochs=31"): "alpha would never reach its value in --config.joint.epochs=30",
     ("aml", "--config.channels=(4, 4, 4, 4, 4, 4)"): "must be a tuple of 1 to 5 values, each a whole number from 1 to",
+    (
+        "aml",
+        "--config.mlp_probe_steps=75",
+    ): "--config.mlp_probe_steps=75: must be a multiple of 50 from 50 to 1,000,000.",
     ("aml", "--config.joint=3"): "--config.joint=3: must be set field by field, as by --config.joint.epochs.",
     ("aml", "--config.variant=pareto"): "--config.variant=pareto: is no field to set; name it as in --config=FILE:",
     ("shapley", "--config.depths=(1, 3)"): "a network of --config.channels=(8, 16) is at most 2 deep.",
@@ -130,6 +136,8 @@ def test_words_that_are_checked_are_those_that_are_known():
     assert shapley.SCORES[: len(data_values.SCORES)] == data_values.SCORES
     assert set(shapley.SCORES) <= set(styles.SCORES)
     assert set(shapley.PEERS) <= set(BACKBONES)
+    checked = inspect.signature(mlp_probe).parameters["steps_between_checks"].default
+    assert aml.RULES.fields["mlp_probe_steps"].says.startswith(f"a multiple of {checked} ")
 
 
 def test_a_study_without_rules_still_refuses_what_is_not_finite():

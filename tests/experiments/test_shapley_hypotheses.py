@@ -81,3 +81,9 @@ def test_pairs_are_by_seed():
     # A seed that one arm lacks is left out of the pairs.
     lacking = frame[~((frame["seed"] == 3) & (frame["score"] == "signed_sum"))]
     assert hypotheses.test_hypotheses(lacking, "signed_sum")["n"].tolist() == [SEEDS - 1]
+
+
+def test_a_share_at_which_nothing_was_measured_has_no_row():
+    """As where no beat was fooled: NaN for every seed."""
+    found = outcome({10: np.nan, 20: 0.6}, {10: 0.89, 20: 0.88})
+    assert found.index.tolist() == [(1, 20)]
