@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxfair.attribution.reveal_cancel import REVEAL_CANCEL
-from jaxfair.attribution.secant import RULES, secant
+from jaxfair.attribution.secant import RULES, change_of, secant
 
 _RULES = {"rescale": RULES, "reveal_cancel": REVEAL_CANCEL}
 
@@ -90,18 +90,24 @@ def deep_shap(
     if not len(inputs):
         raise ValueError("deep_shap: there are no inputs to explain.")
 
-    def one(example, reference):
-        """Multipliers `[output, ...]` of an example against one reference."""
-        output, transpose = secant(lambda x: function(x[None])[0], example, reference, _RULES[rule])
-        multipliers = jax.vmap(transpose)(jnp.eye(output.at.size, dtype=output.at.dtype))
-        return multipliers, output.at, output.reference
-
     def of_block(examples, references, mask):
         """Sums over the references that exist, for a block of examples."""
-        # What depends on one of both points only is computed once for it: vmap keeps it out of the other's axis.
-        against = jax.vmap(jax.vmap(one, (None, 0)), (0, None))
-        multipliers, at, there = against(examples, references)
-        parts = multipliers * (examples[:, None] - references)[:, :, None]
+
+        def along(changes):
+            def one(example, reference, change):
+                output = secant(lambda x: function(x[None])[0], example, reference, change, _RULES[rule])
+                return change_of(output, "the last operation"), (output.at, output.reference)
+
+            # What depends on one of both points only is computed once for it: vmap keeps it out of the other's axis.
+            return jax.vmap(jax.vmap(one, (None, 0, 0)), (0, None, 0))(examples, references, changes)
+
+        difference = examples[:, None] - references
+        images, transpose, (at, there) = jax.vjp(along, jnp.zeros_like(difference), has_aux=True)
+        outputs = jnp.eye(images.shape[-1], dtype=images.dtype)[:, None, None]
+        cotangents = jnp.broadcast_to(outputs, (len(outputs), *images.shape))
+        # [example, reference, output, ...]
+        multipliers = _from_memory(lambda: jnp.moveaxis(jax.vmap(transpose)(cotangents)[0], 0, 2))
+        parts = multipliers * difference[:, :, None]
         values = jnp.where(mask.reshape(-1, *[1] * (parts.ndim - 2)), parts, 0).sum(1)
         return values, at[:, 0], jnp.where(mask[:, None], there[0], 0).sum(0)
 
@@ -119,6 +125,23 @@ def deep_shap(
     expected = expected[0]
     total = values.reshape(*values.shape[:2], -1).sum(-1)
     return Attribution(values, predictions, expected, predictions - expected - total)
+
+
+def _from_memory(function: Callable[[], jax.Array]) -> jax.Array:
+    """`function()`, with each array that it takes from outside computed once and kept in memory.
+
+    A compiler may compute a slope again in each kernel that uses it, with other rounding. Where its two points nearly
+    coincide it may then be another slope, and multipliers that should cancel do not: those of the largest logit of a
+    softmax, which changes by nothing but rounding when the largest logit is subtracted from it. XLA drops optimization
+    barriers on the CPU before it fuses, but computes nothing within a loop's branch that was computed before the loop.
+    """
+    found = jax.eval_shape(function)
+
+    def step(value, first):
+        return jax.lax.cond(first, function, lambda: value), None
+
+    # Of a single step XLA would make no loop.
+    return jax.lax.scan(step, jnp.zeros(found.shape, found.dtype), jnp.array([True, False]))[0]
 
 
 def _blocks(points: jax.Array, most: int) -> tuple[jax.Array, jax.Array]:

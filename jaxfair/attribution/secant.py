@@ -58,8 +58,12 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def secant(
-    function: Callable[[Any], Any], at: jax.Array, reference: jax.Array, rules: Mapping[str, Rule] = RULES
-) -> tuple[Pair, Callable]:
+    function: Callable[[Any], Any],
+    at: jax.Array,
+    reference: jax.Array,
+    change: jax.Array,
+    rules: Mapping[str, Rule] = RULES,
+) -> Pair:
     """The linear map that takes `at - reference` to `function(at) - function(reference)` by DeepLIFT's rules.
 
     Linear operations are their own; an element-wise non-linear one becomes the multiplication by its slope between
@@ -69,25 +73,19 @@ def secant(
       function: From an array to an array, pure.
       at: The point to explain.
       reference: A point of the same shape and type.
+      change: What the map is applied to, of the same shape and type. The map's transpose, by `jax.vjp` with respect
+        to it, takes a cotangent of the outputs to multipliers of the inputs.
       rules: By a primitive's name; those of Rescale, unless others are given.
 
     Returns:
-      The outputs at both points (a `Pair` without change), and the map's transpose: from a cotangent of the outputs
-      to multipliers of the inputs.
+      The outputs at both points, and the image of the change.
 
     Raises:
       UnsupportedPrimitive: The function uses an operation without a rule on what depends on the inputs.
     """
     closed = jax.make_jaxpr(function)(at)
-
-    def along(change):
-        (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)], rules)
-        if not isinstance(output, Pair):  # A constant function.
-            output = Pair(output, output, jnp.zeros_like(output))
-        return output.change, output._replace(change=None, parts=None)
-
-    _, transpose, output = jax.vjp(along, jnp.zeros_like(at), has_aux=True)
-    return output, lambda cotangent: transpose(cotangent)[0]
+    (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)], rules)
+    return as_pair(output)._replace(parts=None)
 
 
 def interpret(
