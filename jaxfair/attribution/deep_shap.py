@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxfair.attribution.completeness import relative_rounding, warn_of_residual
 from jaxfair.attribution.reveal_cancel import REVEAL_CANCEL
 from jaxfair.attribution.secant import RULES, change_of, secant
 
@@ -23,14 +24,16 @@ class Attribution(NamedTuple):
         input's own.
       predictions: `[example, output]`, the function's outputs.
       expected: `[output]`, their mean over the background.
-      residual: `[example, output]`, `predictions - expected - values.sum()`: what the values do not account for. It is
-        rounding, unless the function holds something that no rule is exact for (a constant behind `stop_gradient`).
+      residual: `[example, output]`, `predictions - expected - values.sum()`: what the values do not account for.
+      allowed: `[example, output]`, how large the residual may be by rounding alone. Where it is larger the function
+        holds something that no rule is exact for, and the values are wrong (`completeness.warn_of_residual`).
     """
 
     values: jax.Array
     predictions: jax.Array
     expected: jax.Array
     residual: jax.Array
+    allowed: jax.Array
 
 
 def deep_shap(
@@ -108,8 +111,12 @@ def deep_shap(
         # [example, reference, output, ...]
         multipliers = _from_memory(lambda: jnp.moveaxis(jax.vmap(transpose)(cotangents)[0], 0, 2))
         parts = multipliers * difference[:, :, None]
-        values = jnp.where(mask.reshape(-1, *[1] * (parts.ndim - 2)), parts, 0).sum(1)
-        return values, at[:, 0], jnp.where(mask[:, None], there[0], 0).sum(0)
+        exists = mask.reshape(-1, *[1] * (parts.ndim - 2))
+        values = jnp.where(exists, parts, 0).sum(1)
+        terms = jnp.abs(multipliers) * (jnp.abs(examples)[:, None] + jnp.abs(references))[:, :, None]
+        sizes = jnp.where(exists, terms, 0).sum((1, *range(3, terms.ndim)))
+        there = jnp.where(mask[:, None], jnp.stack([there[0], jnp.abs(there[0])]), 0).sum(1)
+        return values, sizes, at[:, 0], *there
 
     # Square blocks ask for the fewest points for their pairs, each of which goes through the function once a block.
     side = max(1, math.isqrt(pairs_at_once))
@@ -117,14 +124,20 @@ def deep_shap(
     examples, _ = _blocks(inputs, max(1, pairs_at_once // references.shape[1]))
 
     def against_background(examples):
-        values, at, there = jax.lax.map(lambda block: of_block(examples, *block), (references, mask))
-        return values.sum(0) / len(background), at[0], there.sum(0) / len(background)
+        values, sizes, at, *there = jax.lax.map(lambda block: of_block(examples, *block), (references, mask))
+        means = [each.sum(0) / len(background) for each in (values, sizes, *there)]
+        return *means[:2], at[0], *means[2:]
 
-    values, predictions, expected = jax.lax.map(against_background, examples)
-    values, predictions = (each.reshape(-1, *each.shape[2:])[: len(inputs)] for each in (values, predictions))
-    expected = expected[0]
+    by_block = jax.lax.map(against_background, examples)
+    values, sizes, predictions = (each.reshape(-1, *each.shape[2:])[: len(inputs)] for each in by_block[:3])
+    expected, size_of_expected = (each[0] for each in by_block[3:])
     total = values.reshape(*values.shape[:2], -1).sum(-1)
-    return Attribution(values, predictions, expected, predictions - expected - total)
+    share = relative_rounding(jax.make_jaxpr(function)(inputs[:1]).jaxpr)
+    allowed = share * (sizes + jnp.abs(predictions) + size_of_expected)
+    found = Attribution(values, predictions, expected, predictions - expected - total, allowed)
+    if not isinstance(allowed, jax.core.Tracer):
+        warn_of_residual(found.residual, allowed)
+    return found
 
 
 def _from_memory(function: Callable[[], jax.Array]) -> jax.Array:
