@@ -52,16 +52,42 @@ def deep_shap(
 
     The function is traced and its operations are interpreted one by one, so it does not matter how it is written:
     layers, functional calls, an activation used twice, normalisation in evaluation mode, pooling, transforms,
-    attention. Products of two values that both depend on the input are shared equally (their Shapley values), a
-    maximum goes to the element that is the largest at either point. An operation without a rule is named in an error.
+    attention. An operation without a rule is named in an error. These have one, on values that depend on the inputs:
+
+    ===================================  ==============================================================================
+    linear: applied to the change        add, add_any, sub, neg, reduce_sum, cumsum, reduce_window_sum (average
+                                         pooling), real, imag, complex, conj, fft, convert_element_type,
+                                         reduce_precision; broadcast_in_dim, reshape, squeeze, expand_dims, transpose,
+                                         rev, slice, pad, concatenate, stack, unstack, split, tile, copy, copy_p
+    linear at constant positions         gather, dynamic_slice, dynamic_update_slice, scatter, scatter-add, scatter_add
+    passed on as it is                   optimization_barrier, stop_gradient: without derivative, not without change
+    products: Shapley values             mul, dot_general, conv_general_dilated, div, square, reduce_prod; cumprod and
+                                         cumlogsumexp two entries at a time
+    Rescale: the slope between           exp, exp2, expm1, log, log1p, logistic, tanh, erf, erfc, erf_inv, sin, cos,
+    both points                          tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh, sqrt, rsqrt, cbrt,
+                                         integer_pow, lgamma, digamma, sign, floor, ceil, round, clamp, abs
+    the same, for two values that both   pow, atan2, rem, nextafter
+    change by their Shapley values
+    to the extreme element of either     max, min (ReLU: the slope), reduce_max, reduce_min, reduce_window_max and
+    point, of whichever went further     reduce_window_min (maximum pooling), cummax, cummin
+    in order, by maxima and minima of    sort, top_k: the values, not the positions
+    two in a fixed (bitonic) network
+    choice: the case chosen; if not the  select_n (where)
+    same one at both points, the case
+    that went further
+    control flow, the same at both       scan, while (fori_loop), cond (switch): their operations' own rules
+    ===================================  ==============================================================================
+
+    The choice is complete only where what is chosen changes: `where(a > 0, b, 0)` jumps by all of b, which need not
+    have changed, when a changes its sign. A residual larger than rounding allows says so (Warns).
 
     Rescale gives all that enters a non-linearity together one slope, so that what cancels within it goes unseen: of
     `min(a, b) = a - relu(a - b)` the smaller gets all. RevealCancel carries what raises a value and what lowers it
     separately through the network and gives both their Shapley values in each non-linearity: here half each. It costs
     some times as much. A product with a constant matrix or kernel takes its inputs as raised or lowered by the sign of
     their whole difference, as published. So does whatever has no rule in `reveal_cancel`, which is treated by Rescale:
-    products and maxima of several changing values, choices by a comparison, exponentials, roots and scans. Both rules
-    are complete.
+    products and maxima of several changing values, pooling windows, orders, choices by a comparison, exponentials,
+    roots, loops and branches. Both rules are complete.
 
     These are Shapley values of the inputs only where the function is a sum of functions of single inputs before each
     non-linearity; `sampled_shapley` estimates them for any function and says how precisely.
@@ -76,6 +102,11 @@ def deep_shap(
 
     Returns:
       An `Attribution`.
+
+    Warns:
+      UserWarning: The values do not sum to the predictions: a residual is larger than `allowed`. Only where deep_shap
+        is called with arrays. Within jit, vmap or map there is nothing to compare yet: give `residual` and `allowed`
+        of the result to `completeness.warn_of_residual`.
 
     Raises:
       ValueError: The background is empty, or does not fit the inputs, or no rule has this name.
