@@ -120,9 +120,17 @@ def _scores(run, own, names, score) -> Section:
             "rare classes first."
         )
     ]
-    residual = run.results[run.results["metric"] == "attribution_residual"]["value"]
-    if len(residual):
-        blocks[0] = Text(f"{blocks[0].text} The largest residual of any sample here is {residual.max():.1e}.")
+    residual, share = (
+        run.results[run.results["metric"] == name]["value"].max()
+        for name in ("attribution_residual", "attribution_residual_of_allowed")
+    )
+    if residual >= 0:
+        text = f"{blocks[0].text} The largest residual of any sample here is {residual:.1e}"
+        if share > 1:
+            text += f", {share:.1f} times what rounding allows: these attributions are wrong"
+        elif share >= 0:
+            text += f"; no residual is more than {share:.2g} of what rounding allows"
+        blocks[0] = Text(f"{text}.")
     gaps = tables.gaps(own)
     shared = set.intersection(*(set(part["percent"]) for _, part in gaps.groupby("score"))) if len(gaps) else set()
     if shared:

@@ -1,5 +1,6 @@
 """A block of seeds of one problem: train, value, remove, attack, harden, evaluate."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -105,13 +106,21 @@ class Block:
         return both.taken(range(count)), both.taken(range(count, 2 * count))
 
     def _scores(self, full: Trained) -> shapley_scores.Scores:
-        return self.study.over_members(
+        scores = self.study.over_members(
             "scores",
             shapley_scores.training_scores,
             self.setting,
             (full.variables,),
             (self.study.data["inputs"], self.study.data["label"], self.study.background),
         )
+        for seed, share in zip(self.seeds, np.asarray(scores.residual_of_allowed).max(1), strict=True):
+            if share > 1:
+                warnings.warn(
+                    f"{self.study.name}, seed {seed}: the contributions do not sum to the predictions; the largest "
+                    f"residual is {share:.1f} times what rounding allows. Do not trust this seed's attributions.",
+                    stacklevel=2,
+                )
+        return scores
 
     def _removed(self, scores) -> Trained:
         study, config = self.study, self.study.config
@@ -182,7 +191,10 @@ class Block:
             for place, seed in enumerate(self.seeds)
             for name, value in (*scores.by_name.items(), ("probability", scores.probability))
         ]
-        residual = {"attribution_residual": scores.residual.max(1)}
+        residual = {
+            "attribution_residual": scores.residual.max(1),
+            "attribution_residual_of_allowed": scores.residual_of_allowed.max(1),
+        }
         # Training losses of the arms with all samples; those of the others say no more.
         whole = np.flatnonzero(trained.masks.all(1))
         logs = sweeps.Result(None, {"classifier": trained.logs}, {"classifier": trained.epochs_run}, trained.diverged)

@@ -9,7 +9,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxfair.attribution import secant_rules  # noqa: F401 (registers the rules of Rescale)
+# They register the rules of Rescale.
+from jaxfair.attribution import secant_choices, secant_loops, secant_rules  # noqa: F401
 from jaxfair.attribution.secant import RULES, Pair, Part, bind, change_of
 
 # Closer than this share of its size a part says nothing about a slope: the quotient would be mostly rounding.
@@ -20,12 +21,12 @@ _SUMS = (
     "add", "add_any", "reduce_sum", "cumsum", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose",
     "rev", "slice", "pad", "concatenate", "stack", "unstack", "copy", "copy_p", "reduce_precision", "split", "tile",
     "convert_element_type", "gather", "dynamic_slice", "dynamic_update_slice", "scatter", "scatter-add", "scatter_add",
+    "reduce_window_sum",
 )  # fmt: skip
 _NEGATIVE = {"neg": (0,), "sub": (1,)}
 # Non-linear and finite everywhere, so also where only one of both parts is added to the reference. A logarithm is not.
-_ELEMENTWISE = (
-    "max", "min", "clamp", "abs", "tanh", "logistic", "erf", "erfc", "sin", "cos", "atan", "asinh", "square",
-)  # fmt: skip
+_KINKS = ("max", "min", "clamp", "abs")
+_SMOOTH = ("tanh", "logistic", "erf", "erfc", "sin", "cos", "atan", "asinh", "square")
 
 
 def _parts(pair, name):
@@ -140,11 +141,15 @@ def _revealed(primitive, params, values):
     _, derivative = with_derivative(pair.reference)
     alone = [with_derivative(pair.reference + part.difference) for part in parts]
     size = jnp.abs(pair.reference) + jnp.abs(parts[0].difference) + jnp.abs(parts[1].difference)
+    if primitive.name in _SMOOTH:  # All of them bend on a length of 1 or more.
+        size = jnp.maximum(size, 1)
     revealed = []
     for part, (mine, _), (others, after_other) in zip(parts, alone, alone[::-1], strict=True):
         difference = (mine - output.reference + output.at - others) / 2
         near = jnp.abs(part.difference) <= _NEAR * size
         slope = jnp.where(near, (derivative + after_other) / 2, difference / jnp.where(near, 1, part.difference))
+        if primitive.name in _KINKS:  # What is more than 1 is rounding.
+            slope = jnp.clip(slope, -1, 1)
         revealed.append(Part(difference, slope * part.change))
     return [_with_parts(output, *revealed)]
 
@@ -155,5 +160,5 @@ REVEAL_CANCEL = (
     | dict.fromkeys((*_SUMS, *_NEGATIVE), _sum)
     | dict.fromkeys(("mul", "div", "dot_general", "conv_general_dilated"), _weighted)
     | {"select_n": _choice}
-    | dict.fromkeys(_ELEMENTWISE, _revealed)
+    | dict.fromkeys((*_KINKS, *_SMOOTH), _revealed)
 )

@@ -1,5 +1,6 @@
 """A function between two of its points as a linear map, which is what DeepLIFT propagates, by reading its jaxpr."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -58,8 +59,12 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def secant(
-    function: Callable[[Any], Any], at: jax.Array, reference: jax.Array, rules: Mapping[str, Rule] = RULES
-) -> tuple[Pair, Callable]:
+    function: Callable[[Any], Any],
+    at: jax.Array,
+    reference: jax.Array,
+    change: jax.Array,
+    rules: Mapping[str, Rule] = RULES,
+) -> Pair:
     """The linear map that takes `at - reference` to `function(at) - function(reference)` by DeepLIFT's rules.
 
     Linear operations are their own; an element-wise non-linear one becomes the multiplication by its slope between
@@ -69,25 +74,19 @@ def secant(
       function: From an array to an array, pure.
       at: The point to explain.
       reference: A point of the same shape and type.
+      change: What the map is applied to, of the same shape and type. The map's transpose, by `jax.vjp` with respect
+        to it, takes a cotangent of the outputs to multipliers of the inputs.
       rules: By a primitive's name; those of Rescale, unless others are given.
 
     Returns:
-      The outputs at both points (a `Pair` without change), and the map's transpose: from a cotangent of the outputs
-      to multipliers of the inputs.
+      The outputs at both points, and the image of the change.
 
     Raises:
       UnsupportedPrimitive: The function uses an operation without a rule on what depends on the inputs.
     """
     closed = jax.make_jaxpr(function)(at)
-
-    def along(change):
-        (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)], rules)
-        if not isinstance(output, Pair):  # A constant function.
-            output = Pair(output, output, jnp.zeros_like(output))
-        return output.change, output._replace(change=None, parts=None)
-
-    _, transpose, output = jax.vjp(along, jnp.zeros_like(at), has_aux=True)
-    return output, lambda cotangent: transpose(cotangent)[0]
+    (output,) = interpret(closed.jaxpr, closed.consts, [Pair(at, reference, change)], rules)
+    return as_pair(output)._replace(parts=None)
 
 
 def interpret(
@@ -113,7 +112,11 @@ def _apply(primitive, params, values, outvars, rules):
         jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
         return interpret(jaxpr, consts, values, rules)
     if not any(isinstance(value, Pair) for value in values):
-        return bind(primitive, params, values)
+        # The course of a loop is laid while the function is traced, so its counters must have values by then.
+        is_counter = all(not variable.aval.shape and _is_integer(variable) for variable in outvars)
+        known = is_counter and not any(isinstance(value, jax.core.Tracer) for value in values)
+        with jax.ensure_compile_time_eval() if known else contextlib.nullcontext():
+            return bind(primitive, params, values)
     if not any(jnp.issubdtype(variable.aval.dtype, jnp.inexact) for variable in outvars):
         # Comparisons, winners, masks: two values, and nothing between them to attribute.
         outputs = [bind(primitive, params, side(values, which)) for which in ("at", "reference")]
@@ -125,6 +128,16 @@ def _apply(primitive, params, values, outvars, rules):
         "rule; write that part with supported operations "
         f"({', '.join(sorted(rules))}), or use sampled Shapley values, which need no rules."
     )
+
+
+def _is_integer(variable):
+    return jnp.issubdtype(variable.aval.dtype, jnp.integer) or jnp.issubdtype(variable.aval.dtype, jnp.bool_)
+
+
+def as_written(function: Callable[..., Any], values: Sequence[Any]) -> list[Any]:
+    """By the rules of what it is written with: the outputs, a list of one, of a function that gives one array."""
+    closed = jax.make_jaxpr(function)(*side(values, "at"))
+    return interpret(closed.jaxpr, closed.consts, values)
 
 
 def bind(primitive: Any, params: dict, values: Sequence[Any]) -> list[Any]:
@@ -141,11 +154,16 @@ def side(values: Sequence[Any], which: str) -> list[Any]:
 def change_of(value: Any, name: str) -> jax.Array:
     """The change of a Pair; an error where it has none, because a comparison or a rounding lies behind it."""
     if value.change is None:
-        raise UnsupportedPrimitive(
-            f"deep_shap: {name!r} turns a comparison of values that depend on the inputs into a number; DeepLIFT has "
-            "no rule for that step (write it with max, min, clip or where)."
-        )
+        raise no_rule_for_a_comparison(name)
     return value.change
+
+
+def no_rule_for_a_comparison(name: str) -> UnsupportedPrimitive:
+    """The error where the function jumps: nothing that changes goes into what comes out."""
+    return UnsupportedPrimitive(
+        f"deep_shap: {name!r} turns a comparison of values that depend on the inputs into a number; DeepLIFT has "
+        "no rule for that step (write it with max, min, clip, or where between values that change)."
+    )
 
 
 def as_pair(value: Any) -> Pair:

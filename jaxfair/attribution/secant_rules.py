@@ -1,26 +1,19 @@
-"""What DeepLIFT makes of each primitive operation: the rules by which `secant` interprets a function."""
-
-import functools
+"""What DeepLIFT makes of arithmetic and of functions of single elements: rules for `secant`."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxfair.attribution.secant import Pair, UnsupportedPrimitive, as_pair, bind, change_of, interpret, rule, side
-
-# Closer than this share of their size two points say nothing about the slope between them: in float32 the quotient of
-# their differences is mostly rounding. The derivative is taken instead.
-_NEAR = 1e-6
-# Smooth functions have their derivative in the middle instead already when the points are closer than this share of
-# the middle (at most 1): its error, distance^2 / 24 times the third derivative, is then below the quotient's rounding.
-_CLOSE = 4e-3
+from jaxfair.attribution.secant import Pair, UnsupportedPrimitive, as_pair, as_written, bind, change_of, rule, side
+from jaxfair.attribution.secant_slopes import difference, quotient_or_derivative, slope
 
 
 @rule(
     "add", "sub", "neg", "add_any", "reduce_sum", "cumsum", "real", "imag", "complex", "conj", "fft",
     "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "slice", "pad", "concatenate", "stack",
-    "unstack", "copy", "copy_p", "reduce_precision", "split", "tile", "convert_element_type",
+    "unstack", "reduce_window_sum", "copy", "copy_p", "reduce_precision", "split", "tile", "convert_element_type",
 )  # fmt: skip
-def _linear(primitive, params, values):
+def linear(primitive, params, values):
     """Linear in all that it is given together."""
     tracked = [number for number, value in enumerate(values) if isinstance(value, Pair)]
     changes = [change_of(values[number], primitive.name) for number in tracked]
@@ -50,7 +43,7 @@ def _at_indices(primitive, params, values):
         raise UnsupportedPrimitive(
             f"deep_shap: {primitive.name!r} looks at positions that depend on the inputs; DeepLIFT has no rule for it."
         )
-    return _linear(primitive, params, values)
+    return linear(primitive, params, values)
 
 
 @rule("mul", "dot_general", "conv_general_dilated")
@@ -58,80 +51,82 @@ def _product(primitive, params, values):
     """Linear in one factor. Of two that change each gets its Shapley value: its change times the other's mean."""
     left, right = values
     if not (isinstance(left, Pair) and isinstance(right, Pair)):
-        return _linear(primitive, params, values)
+        return linear(primitive, params, values)
     at, reference = (bind(primitive, params, side(values, which))[0] for which in ("at", "reference"))
     by_left = bind(primitive, params, [change_of(left, primitive.name), (right.at + right.reference) / 2])[0]
     by_right = bind(primitive, params, [(left.at + left.reference) / 2, change_of(right, primitive.name)])[0]
     return [Pair(at, reference, by_left + by_right)]
 
 
-def _elementwise(smooth):
-    def apply(primitive, params, values):
-        """A function of single elements: one that changes (Rescale), or two (their Shapley values, rescaled)."""
-        tracked = [number for number, value in enumerate(values) if isinstance(value, Pair)]
+@rule(
+    "exp", "exp2", "log", "log1p", "expm1", "tanh", "logistic", "erf", "erfc", "erf_inv", "sin", "cos", "tan", "atan",
+    "asin", "acos", "sinh", "cosh", "asinh", "acosh", "atanh", "sqrt", "rsqrt", "cbrt", "integer_pow", "pow", "atan2",
+    "lgamma", "digamma", "sign", "floor", "ceil", "round", "clamp", "rem", "nextafter",
+)  # fmt: skip
+def _elementwise(primitive, params, values):
+    """A function of single elements: one that changes (Rescale), or two (their Shapley values, rescaled)."""
+    tracked = [number for number, value in enumerate(values) if isinstance(value, Pair)]
 
-        def function(*parts):
-            full = list(values)
-            for number, part in zip(tracked, parts, strict=True):
-                full[number] = part
-            return bind(primitive, params, full)[0]
+    def function(*parts):
+        full = list(values)
+        for number, part in zip(tracked, parts, strict=True):
+            full[number] = part
+        return bind(primitive, params, full)[0]
 
-        pairs = [values[number] for number in tracked]
-        if len(pairs) > 2:
-            raise UnsupportedPrimitive(f"deep_shap: {primitive.name!r} of {len(pairs)} changing values has no rule.")
-        at, reference = function(*side(pairs, "at")), function(*side(pairs, "reference"))
-        if len(pairs) == 1:
-            shares = [_difference(at, reference)]
-        else:
-            first, second = pairs
-            only_first = function(first.at, second.reference)
-            only_second = function(first.reference, second.at)
-            shares = [
-                (only_first - reference + at - only_second) / 2,
-                (only_second - reference + at - only_first) / 2,
-            ]
-        change = 0
-        middles = [(pair.at + pair.reference) / 2 for pair in pairs]
-        for number, (pair, share) in enumerate(zip(pairs, shares, strict=True)):
-            ones = [
-                jnp.ones_like(middle) if n == number else jnp.zeros_like(middle) for n, middle in enumerate(middles)
-            ]
-            derivative = jax.jvp(function, tuple(middles), tuple(ones))[1]
-            slope = _slope(pair, share, derivative, middles[number], smooth and len(pairs) == 1)
-            change += slope * change_of(pair, primitive.name)
-        return [Pair(at, reference, change)]
+    pairs = [values[number] for number in tracked]
+    if len(pairs) > 2:
+        raise UnsupportedPrimitive(f"deep_shap: {primitive.name!r} of {len(pairs)} changing values has no rule.")
+    at, reference = function(*side(pairs, "at")), function(*side(pairs, "reference"))
+    middles = [(pair.at + pair.reference) / 2 for pair in pairs]
 
-    return apply
+    def derivative(number):
+        directions = [jnp.ones_like(each) if n == number else jnp.zeros_like(each) for n, each in enumerate(middles)]
+        return jax.jvp(function, tuple(middles), tuple(directions))[1]
 
-
-def _slope(pair, share, derivative, middle, smooth):
-    distance = _difference(pair.at, pair.reference)
-    near = _are_near(pair)
-    if smooth:
-        near |= jnp.abs(distance) <= _CLOSE * jnp.minimum(1, jnp.abs(middle))
-    # A derivative that is infinite in one point (the root's in 0) multiplies a change of 0 there.
-    derivative = jnp.where(jnp.isfinite(derivative), derivative, 0)
-    return jnp.where(near, derivative, share / jnp.where(near, 1, distance))
+    if len(pairs) == 1:
+        (pair,) = pairs
+        share = difference(at, reference)
+        along = slope(primitive.name, params, pair.at, pair.reference, share, derivative(0))
+        return [Pair(at, reference, along * change_of(pair, primitive.name))]
+    first, second = pairs
+    only_first, only_second = function(first.at, second.reference), function(first.reference, second.at)
+    shares = (only_first - reference + at - only_second) / 2, (only_second - reference + at - only_first) / 2
+    change = 0
+    for number, (pair, share) in enumerate(zip(pairs, shares, strict=True)):
+        along = quotient_or_derivative("", pair.at, pair.reference, share, derivative(number))
+        change += along * change_of(pair, primitive.name)
+    return [Pair(at, reference, change)]
 
 
-def _are_near(pair):
-    distance = jnp.abs(_difference(pair.at, pair.reference))
-    return distance <= _NEAR * jnp.maximum(jnp.abs(pair.at), jnp.abs(pair.reference))
+@rule("reduce_prod")
+def _product_of_all(primitive, params, values):
+    """Each factor gets its Shapley value: its change times the mean of what the others multiply to.
+
+    Of a multilinear function that is the integral of its gradient along the line between the points, a polynomial,
+    which Gauss-Legendre quadrature integrates exactly.
+    """
+    (value,) = values
+    axes = params["axes"]
+    at, reference = (bind(primitive, params, [part])[0] for part in (value.at, value.reference))
+
+    def in_front(factors):
+        return jnp.moveaxis(factors, axes, range(len(axes))).reshape(-1, *at.shape)
+
+    here, there, change = map(in_front, (value.at, value.reference, change_of(value, primitive.name)))
+    slopes = jnp.zeros_like(here)
+    for node, weight in zip(*np.polynomial.legendre.leggauss(len(here) // 2 + 1), strict=True):
+        between = (here + there + float(node) * (here - there)) / 2
+        before, behind = jnp.cumprod(between[:-1], 0), jnp.cumprod(between[:0:-1], 0)[::-1]
+        one = jnp.ones_like(between[:1])
+        slopes += float(weight) / 2 * jnp.concatenate([one, before]) * jnp.concatenate([behind, one])
+    return [Pair(at, reference, (slopes * change).sum(0))]
 
 
-def _difference(at, reference):
-    """0 between equal infinities too, with which masked logits are written."""
-    return jnp.where(at == reference, 0, at - reference)
-
-
-for _name in (
-    "exp", "exp2", "log", "log1p", "expm1", "tanh", "logistic", "erf", "erfc", "sin", "cos", "tan", "atan", "asin",
-    "acos", "sinh", "cosh", "asinh", "acosh", "atanh", "sqrt", "rsqrt", "cbrt", "integer_pow", "pow", "atan2",
-    "lgamma", "digamma",
-):  # fmt: skip
-    rule(_name)(_elementwise(smooth=True))
-for _name in ("sign", "floor", "ceil", "round", "clamp", "rem", "nextafter"):
-    rule(_name)(_elementwise(smooth=False))
+@rule("cumprod", "cumlogsumexp")
+def _cumulative(primitive, params, values):
+    """Two by two, in the order of a parallel scan: each pair by the rules of what it is combined with."""
+    combine = {"cumprod": jnp.multiply, "cumlogsumexp": jnp.logaddexp}[primitive.name]
+    return as_written(lambda x: jax.lax.associative_scan(combine, x, params["reverse"], params["axis"]), values)
 
 
 @rule("div")
@@ -139,7 +134,7 @@ def _ratio(primitive, params, values):
     """The numerator times the reciprocal, whose slope is `-1 / (at * reference)` without any difference."""
     numerator, denominator = values
     if not isinstance(denominator, Pair):
-        return _linear(primitive, params, values)
+        return linear(primitive, params, values)
     at, reference = (bind(primitive, params, side(values, point))[0] for point in ("at", "reference"))
     numerator = as_pair(numerator)
     middle = (numerator.at + numerator.reference) / 2
@@ -159,117 +154,9 @@ def _square(primitive, params, values):
 def _absolute(primitive, params, values):
     (value,) = values
     if not jnp.iscomplexobj(value.at):
-        return _elementwise(smooth=False)(primitive, params, values)
-
-    def magnitude(real, imaginary):
-        return jnp.sqrt(real * real + imaginary * imaginary)
+        return _elementwise(primitive, params, values)
 
     parts = [
         Pair(part(value.at), part(value.reference), part(change_of(value, "abs"))) for part in (jnp.real, jnp.imag)
     ]
-    closed = jax.make_jaxpr(magnitude)(*(part.at for part in parts))
-    return interpret(closed.jaxpr, closed.consts, parts)
-
-
-@rule("max", "min")
-def _larger(primitive, params, values):
-    """Of two, like a choice; a constant beside one that changes is the Rescale rule of ReLU."""
-    choose = jnp.greater_equal if primitive.name == "max" else jnp.less_equal
-    # NaN wins, as it does in the operation itself: the second wins by not losing.
-    which = [
-        (choose(first, second) | jnp.isnan(first)).astype(int)
-        for first, second in (side(values, point) for point in ("at", "reference"))
-    ]
-    return [_chosen(values[::-1], *which, primitive.name)]
-
-
-@rule("select_n")
-def _select(primitive, params, values):
-    """A choice. Where it is the same at both points its own change counts; where not, see `_chosen`."""
-    which, *cases = values
-    if not isinstance(which, Pair):
-        points_and_change = zip(*(as_pair(case)[:3] for case in cases), strict=True)
-        return [Pair(*(bind(primitive, params, [which, *each])[0] for each in points_and_change))]
-    shape = jnp.broadcast_shapes(*(jnp.shape(case) for case in side(cases, "at")))
-    points = (jnp.broadcast_to(point.astype(int), shape) for point in (which.at, which.reference))
-    return [_chosen(cases, *points, primitive.name)]
-
-
-def _chosen(cases, which_at, which_reference, name):
-    """The change of `cases[which]`, where the choice may differ between the points.
-
-    If it does, all of the output's change is the merit of one of the two cases chosen: of the one that itself went
-    further in that direction. For a maximum that is the case with the larger output, which is DeepLIFT's rule as SHAP
-    has it, for a minimum the one with the smaller; for the ReLU, a choice with a constant, it is the Rescale rule.
-    """
-
-    def pick(which, parts):
-        return functools.reduce(lambda rest, part: jnp.where(which == part[0], part[1], rest), enumerate(parts), 0.0)
-
-    at, reference = pick(which_at, side(cases, "at")), pick(which_reference, side(cases, "reference"))
-    went = [_difference(case.at, case.reference) if isinstance(case, Pair) else jnp.zeros_like(at) for case in cases]
-    moved = _difference(at, reference)
-    up = jnp.sign(moved)
-    here_further = up * pick(which_at, went) >= up * pick(which_reference, went)
-    change = jnp.zeros_like(at)
-    for number, case in enumerate(cases):
-        if not isinstance(case, Pair):
-            continue
-        here, there = which_at == number, which_reference == number
-        share = jnp.where(jnp.where(here_further, here, there), moved, 0)
-        # One choice at both points is the case itself, however small its change.
-        slope = jnp.where(here & there & ~jnp.isnan(moved), 1, _kink(share, case))
-        change += slope * change_of(case, name)
-    return Pair(at, reference, change)
-
-
-def _kink(share, pair):
-    """The slope of a kink: 0 where the points are one."""
-    near = _are_near(pair)
-    return jnp.where(near, 0, share / jnp.where(near, 1, _difference(pair.at, pair.reference)))
-
-
-@rule("reduce_max", "reduce_min")
-def _largest(primitive, params, values):
-    """The rule of `_chosen` between all entries: the first extreme one of each point is its choice."""
-    (value,) = values
-    axes = params["axes"]
-    at, reference = (bind(primitive, params, [part])[0] for part in (value.at, value.reference))
-    between = (jnp.maximum if primitive.name == "reduce_max" else jnp.minimum)(at, reference)
-    here, there = _winner(value.at, axes, primitive.name), _winner(value.reference, axes, primitive.name)
-
-    def spread(reduced):
-        return jnp.expand_dims(reduced, axes)
-
-    share = jnp.where(here, spread(between - reference), 0) + jnp.where(there, spread(at - between), 0)
-    slope = jnp.where(here & there & ~spread(jnp.isnan(at - reference)), 1, _kink(share, value))
-    return [Pair(at, reference, (slope * change_of(value, primitive.name)).sum(axes))]
-
-
-def _winner(values, axes, name):
-    """Where along `axes` the first extreme entry is, as a mask."""
-    kept = [axis for axis in range(values.ndim) if axis not in axes]
-    flat = values.transpose(*kept, *axes).reshape(*(values.shape[axis] for axis in kept), -1)
-    index = flat.argmax(-1) if name == "reduce_max" else flat.argmin(-1)
-    mask = jax.nn.one_hot(index, flat.shape[-1], dtype=bool)
-    order = [*kept, *axes]
-    return mask.reshape([values.shape[axis] for axis in order]).transpose([order.index(n) for n in range(values.ndim)])
-
-
-@rule("scan")
-def _scan(primitive, params, values):
-    """Step by step; what is carried changes from the second step on even where the first value does not."""
-    num_consts, num_carry, closed = params["num_consts"], params["num_carry"], params["jaxpr"]
-    consts, carry, each = (
-        values[:num_consts],
-        values[num_consts : num_consts + num_carry],
-        values[num_consts + num_carry :],
-    )
-
-    def body(carry, each):
-        outputs = [as_pair(value) for value in interpret(closed.jaxpr, closed.consts, [*consts, *carry, *each])]
-        return outputs[:num_carry], outputs[num_carry:]
-
-    options = {name: params[name] for name in ("length", "reverse", "unroll")}
-    carry, stacked = jax.lax.scan(body, [as_pair(value) for value in carry], list(each), **options)
-    return [*carry, *stacked]
+    return as_written(lambda real, imaginary: jnp.sqrt(real * real + imaginary * imaginary), parts)

@@ -20,12 +20,16 @@ class Scores(NamedTuple):
       probability: `[sample]`, of its own class.
       contributions: `[sample, time]`, of the inputs to that probability, summed over channels.
       residual: `[sample]`, the largest part of either output that the attribution does not account for.
+      residual_of_allowed: `[sample]`, the largest residual of either output as a share of what rounding allows. Where
+        it is more than 1 the attribution is wrong, which only a caller can say: within a compiled program there is no
+        warning.
     """
 
     by_name: dict[str, jax.Array]
     probability: jax.Array
     contributions: jax.Array
     residual: jax.Array
+    residual_of_allowed: jax.Array
 
 
 def training_scores(
@@ -58,12 +62,16 @@ def training_scores(
             return jnp.stack([jax.nn.softmax(logits) @ own, optax.softmax_cross_entropy(logits, own)], axis=-1)
 
         attributions = deep_shap(outputs, sample[None], background)
-        return attributions.values[0], attributions.predictions[0], attributions.residual[0]
+        found = attributions.values, attributions.predictions, attributions.residual, attributions.allowed
+        return tuple(part[0] for part in found)
 
-    values, predictions, residual = jax.lax.map(of_one, (inputs, labels), batch_size=at_once)
+    values, predictions, residual, allowed = jax.lax.map(of_one, (inputs, labels), batch_size=at_once)
     first = jnp.zeros(len(inputs), jnp.int32)
     probability, loss = values[:, :1], values[:, 1:]
     by_name = {kind: data_values.attribution_scores(probability, first, kind) for kind in data_values.SCORES}
     by_name["loss"] = -data_values.attribution_scores(loss, first)
-    scores = Scores(by_name, predictions[:, 0], probability[:, 0].sum(-1), jnp.abs(residual).max(-1))
+    residual = jnp.abs(residual)
+    # Nothing is left of what may leave nothing: an output that is the same number everywhere.
+    share = jnp.where(residual == 0, 0, residual / allowed)
+    scores = Scores(by_name, predictions[:, 0], probability[:, 0].sum(-1), residual.max(-1), share.max(-1))
     return jax.tree.map(lambda leaf: jnp.where(is_finite(variables), leaf, jnp.nan), scores)
