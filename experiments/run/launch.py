@@ -40,7 +40,7 @@ def main(study: Study | str, config_file: str | None = None) -> None:
     rules = importlib.import_module(f"experiments.configs.{name}").RULES if isinstance(study, str) else study.rules
     stop = Stop(name)
     stop.install()
-    try:
+    with contextlib.suppress(Stopped):  # And with it what its traceback holds: pools, whose locks are given back.
         # Found from every current folder.
         command_line.define_config(
             name, rules, config_file or str(pathlib.Path(__file__).parents[1] / "configs" / f"{name}.py")
@@ -58,8 +58,8 @@ def main(study: Study | str, config_file: str | None = None) -> None:
             _start(chosen, config, workdir, stop)
 
         app.run(start, flags_parser=lambda argv: command_line.parse(name, rules, argv))
-    except Stopped:
-        sys.exit(stop.ended())
+    gc.collect()
+    sys.exit(stop.ended())
 
 
 def _start(study, config, workdir, stop):

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-GRACE = 2.0  # Seconds to leave.
+GRACE = 3.0  # Seconds to leave.
 HELD = 8.0  # Seconds for what is held, and to leave: schedulers wait for ten at least.
 
 
