@@ -20,7 +20,6 @@ USERS = "--xla_cpu_multi_thread_eigen=false"
 FLAGS = {
     "as users run": USERS,
     **{f"level {level}": f"{USERS} --xla_backend_optimization_level={level}" for level in range(4)},
-    "without fusion": f"{USERS} --xla_disable_hlo_passes=fusion",
     "older fusion": f"{USERS} --xla_cpu_use_fusion_emitters=false",
 }
 
