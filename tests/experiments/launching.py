@@ -42,6 +42,7 @@ TINY_SHAPLEY = [
     "--config.depths=(1,)",
     "--config.depth_splits=1",
     "--config.steps=6",
+    "--config.most_steps=6",
     "--config.halves=16",
     "--config.attacked=6",
     "--config.background=4",

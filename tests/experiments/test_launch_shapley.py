@@ -2,14 +2,21 @@
 
 import json
 import shlex
+import shutil
 
 import launching
 import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.report.page import write_report
+from experiments.results.reading import read_workdir
+from experiments.shapley.study import STUDY
+from jaxfair import manifest
+
 FILES = ["members", "results", "predictions", "values", "removed", "counts", "problems", "depths", "pictures"]
-SECTIONS = ["Data", "Accuracy beside published accuracies", "The hypotheses", "The scores", "Beats", "Training"]
+SECTIONS = ["Data", "Accuracy beside published accuracies", "Beats", "Training"]
+CONCLUSIONS = ["The hypotheses", "The scores", "Counterfactuals and hardening"]
 # Full, 2 shares x (2 controls, top, bottom), 3 scores x 2 sides, and 4 hardened.
 ARMS = 1 + 2 * 4 + 3 * 2 + 4
 
@@ -40,7 +47,6 @@ def assert_keeps_the_contract(workdir):
     for name in ("config.json", "environment.json", "report.html", "checkpoints", "tensorboard"):
         assert (workdir / name).exists()
     assert not [path for path in workdir.rglob("*.part")]
-    assert {"removal_curves.png", "scores.png"} <= {path.name for path in (workdir / "figures").iterdir()}
     results, members, predictions = tables["results"], tables["members"], tables["predictions"]
     assert list(results.columns) == launching.COLUMNS
     assert set(results["unit"]) <= launching.UNITS
@@ -85,7 +91,27 @@ def test_the_default_variant_keeps_the_contract(default_run):
     assert set(tables["planted"].columns) == {"problem", "id", "mislabelled"}
     out = default_run.with_suffix(".out").read_text()
     assert f"Report: {default_run / 'report.html'}" in out
-    assert "simulated (n = 2 seeds): accuracy" in out
+    assert out.startswith(
+        "On simulated not above a classifier that looks at no beat, by the 95 % interval: Blend-Res2Net"
+    )
+    # Six steps are no training.
+    assert not any(f"<h2>{section}" in (default_run / "report.html").read_text() for section in CONCLUSIONS)
+
+
+def test_the_page_of_a_classifier_that_has_learned_has_the_conclusions(default_run, tmp_path):
+    """The same run, had all its networks been better by the same amount: differences stay."""
+    for path in (*default_run.glob("*.parquet"), default_run / "config.json", default_run / "environment.json"):
+        shutil.copy(path, tmp_path)
+    results = pd.read_parquet(tmp_path / "results.parquet")
+    accuracy = results["metric"].eq("accuracy") & results["stage"].eq("classifier")
+    results["value"] = results["value"].mask(accuracy, 0.6 + 0.4 * results["value"])
+    results.to_parquet(tmp_path / "results.parquet")
+    manifest.write(tmp_path)
+    page = write_report(tmp_path, STUDY.sections, title=STUDY.title, lead=STUDY.lead).read_text()
+    assert "has not learned" not in page
+    assert [section for section in (*SECTIONS, *CONCLUSIONS) if section not in page] == []
+    assert {"removal_curves.png", "scores.png"} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    assert "simulated (n = 2 seeds): accuracy" in STUDY.summary(read_workdir(tmp_path))
 
 
 def test_the_top_and_the_bottom_are_those_of_the_values(default_run):
