@@ -9,7 +9,7 @@ import pandas as pd
 from experiments.aml import figures
 from experiments.aml.styles import REFERENCES, style
 from experiments.report.blocks import Figure, Section, Statements, Text
-from experiments.report.cells import DASH, in_words, number, signed, span
+from experiments.report.cells import DASH, in_words, number, signed, span, with_intervals
 from experiments.report.trivial import gains, not_above
 from jaxfair.metrics import summarize
 
@@ -103,10 +103,10 @@ def section(values: pd.DataFrame, counts: pd.DataFrame, *, simulated: bool = Fal
     arms = counts[~counts["method"].isin(REFERENCES)]
     arms = list(arms.loc[arms["arm"].isin(values.loc[values["metric"].isin(read), "arm"]), "arm"])
     if arms:
-        n = span(counts.loc[counts["arm"].isin(arms), "members"])
+        n = counts.loc[counts["arm"].isin(arms), "members"]
         caption = (
             "Who reads the age. The frozen head is the one that adversarial training works against; the others are "
-            f"trained afresh on the final representation. Means over members with 95 % intervals (n = {n}, fewer "
+            f"trained afresh on the final representation. Means over members {with_intervals(n)} (n = {span(n)}, fewer "
             "where some diverged); a reader without a finite value has no mark."
         )
         blocks.append(Figure("readers", caption, figures.readers(values, arms)))
@@ -125,7 +125,9 @@ def untrained(found: Findings) -> str:
         ending = "The baseline is among them, so that this page draws no conclusions: its tables follow."
     else:
         ending = "Nothing is concluded from them."
-    return f"Not above a model that knows nothing of the ECG, by the 95 % interval: {', '.join(named)}. {ending}"
+    several = any(gain.n > 1 for gains in found.trivial.values() for gain in gains)
+    by = "the 95 % interval" if several else "the value of the one member"
+    return f"Not above a model that knows nothing of the ECG, by {by}: {', '.join(named)}. {ending}"
 
 
 def summary(found: Findings) -> str:

@@ -11,7 +11,7 @@ from experiments.aml import figures, findings, tables
 from experiments.aml.front import front
 from experiments.aml.styles import JOINT, METHODS, REFERENCES, arm_values, rounded, split_age_head, style
 from experiments.report.blocks import Figure, Section, Table, Text
-from experiments.report.cells import DASH, MEAN_INTERVAL, Cell, number, span
+from experiments.report.cells import DASH, MEAN_INTERVAL, Cell, number, span, with_intervals
 from experiments.report.curves import training_curves
 from experiments.report.tables import arm_table
 from experiments.results.reading import Run
@@ -173,7 +173,7 @@ def _front(values: pd.DataFrame) -> Section:
     n = rows.groupby(["method", "alpha"], dropna=False)["member"].nunique()
     how = "an arm's points are joined in the order of alpha" if swept else "one alpha an arm, so a point each"
     caption = (
-        f"ROC AUC against the age that a fresh probe reads: {how}; bars are 95 % intervals over members "
+        f"ROC AUC against the age that a fresh probe reads: {how}, {with_intervals(n)} over members "
         f"(n = {span(n)}). An arm far off is drawn on the frame with its values."
     )
     return Section(title, [Figure("front", caption, front(rows, x, y, titles))])
@@ -194,7 +194,7 @@ def _age_in_the_score(run: Run, shown: pd.DataFrame, counts: pd.DataFrame) -> Se
         n = predictions.groupby("method")["member"].nunique().reindex(list(labels))
         caption = (
             "MI score of the healthy of the evaluation split by age: a score free of age is flat. Mean over members "
-            f"(n = {span(n)}) with 95 % intervals, cut where they leave the frame; r is the mean correlation of "
+            f"(n = {span(n)}) {with_intervals(n)}, cut where they leave the frame; r is the mean correlation of "
             "score and age within the healthy."
         )
         blocks.append(Figure("score_against_age", caption, figures.score_against_age(predictions, labels)))
@@ -203,7 +203,7 @@ def _age_in_the_score(run: Run, shown: pd.DataFrame, counts: pd.DataFrame) -> Se
     if methods:
         n = banded.groupby("method")["member"].nunique().reindex(methods)
         caption = (
-            f"Errors by age: means over members (n = {span(n)}) with 95 % intervals, cut where they leave the frame; "
+            f"Errors by age: means over members (n = {span(n)}) {with_intervals(n)}, cut where they leave the frame; "
             "threshold 0.5."
         )
         blocks.append(Figure("errors_by_age", caption, figures.error_bands(banded, methods)))

@@ -93,6 +93,11 @@ def in_words(summary: pd.Series, unit: str) -> str:
     return number(summary["mean"], unit) + (f" ± {number(summary['sd'], unit)}" if summary["n"] > 1 else "")
 
 
+def with_intervals(counts: pd.Series) -> str:
+    """How the intervals of so many members are announced: by 95 %, or not at all where every arm has one member."""
+    return "with 95 % intervals" if counts.fillna(0).max() > 1 else "without intervals, which one member does not have"
+
+
 def span(counts: pd.Series) -> str:
     """How many members the arms have: 5, or 3 to 5."""
     counts = counts.fillna(0).astype(int)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from experiments.report.blocks import Figure, Section, Statements, Text
-from experiments.report.cells import interval, number, signed
+from experiments.report.cells import interval, number, signed, with_intervals
 from experiments.report.trivial import gains
 from experiments.results.reading import Run
 from experiments.shapley import figures, hypotheses, tables
@@ -39,9 +39,10 @@ def untrained(run: Run, values: pd.DataFrame, names: list[str]) -> dict[str, str
         rows = rows[rows["method"].isin(list(tables.OURS))]
         below = gains(rows, share, "accuracy", f"the largest class ({test.idxmax()}) alone") if len(rows) else {}
         sentences = [f"{tables.OURS[method]}: {gain.sentence}" for method, gain in below.items() if not gain.above]
+        by = "the 95 % interval" if any(gain.n > 1 for gain in below.values()) else "the value of the one seed"
         if sentences:
             found[problem] = (
-                f"On {problem} not above a classifier that looks at no beat, by the 95 % interval: "
+                f"On {problem} not above a classifier that looks at no beat, by {by}: "
                 f"{'; '.join(sentences)}. It has not learned, and nothing is concluded from it."
             )
     return found
@@ -70,7 +71,7 @@ def section(
         n = own.groupby("problem")["seed"].nunique()
         caption = (
             f"What is lost without the samples that score highest by the {SCORES[score]}, without those that score "
-            "lowest, and without as many at random. Means over seeds with 95 % intervals (n = "
+            f"lowest, and without as many at random. Means over seeds {with_intervals(n)} (n = "
             f"{', '.join(f'{n[name]} on {name}' for name in names)}), cut where they leave the frame."
         )
         blocks.append(Figure("removal_curves", caption, figures.removal_curves(curves, score, names)))

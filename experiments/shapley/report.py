@@ -1,6 +1,7 @@
 """The Shapley study's page: both hypotheses as stated and against chance, and what the score is made of."""
 
 from experiments.report.blocks import Figure, Section, Table, Text
+from experiments.report.cells import with_intervals
 from experiments.report.curves import training_curves
 from experiments.report.style import BLACK, BLUE, GREEN, Style
 from experiments.results.reading import Run
@@ -137,10 +138,9 @@ def _scores(run, own, names, score) -> Section:
         largest = max(shared)
         caption = (
             f"Accuracy after removing {largest:g} % by each score minus that after a random removal, paired by seed, "
-            "with 95 % intervals, cut where they leave the frame. Left of 0 the removed samples mattered more than "
-            "random ones. Banzhaf values were "
-            "computed on the test beats themselves: they show what knowing them would allow, and are not available "
-            "beforehand."
+            f"{with_intervals(gaps['n'])}, cut where they leave the frame. Left of 0 the removed samples mattered more "
+            "than random ones. Banzhaf values were computed on the test beats themselves: they show what knowing them "
+            "would allow, and are not available beforehand."
         )
         rows = gaps[gaps["percent"] == largest]
         blocks.append(Figure("scores", caption, figures.scores_against_random(rows, names)))
