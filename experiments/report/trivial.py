@@ -8,6 +8,8 @@ import pandas as pd
 from experiments.report.cells import in_words, interval, number
 from jaxfair.metrics import minus_control, summarize
 
+_ROUNDING = 1e-6  # A float32 share of a third is above that of float64.
+
 
 class Gain(NamedTuple):
     """What a model has over a trivial one.
@@ -35,7 +37,7 @@ class Gain(NamedTuple):
     @property
     def above(self) -> bool:
         """By the whole interval; where there is none (one member, or equal ones), by the mean."""
-        return bool((self.mean if np.isnan(self.low) else self.low) > 0)
+        return bool((self.mean if np.isnan(self.low) else self.low) > _ROUNDING)
 
     @property
     def sentence(self) -> str:

@@ -84,7 +84,7 @@ def test_infarction_can_be_found_and_the_score_is_confounded_by_age(cohort):
 # The folder.
 
 
-@pytest.mark.parametrize("rate", [100, 500])
+@pytest.mark.parametrize("rate", [100, pytest.param(500, marks=pytest.mark.slow)])
 def test_folder_in_ptbxl_layout_goes_through_the_real_reader(tmp_path, rate):
     config = ecg.SimulationConfig(num_subjects=20, sampling_rate=rate)
     records = ecg.simulate(config, 2)

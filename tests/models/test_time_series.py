@@ -190,6 +190,7 @@ def test_members_side_by_side_equal_members_one_by_one(network):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["blend_res2net"], indirect=True)
 def test_compiled_equals_eager(network):
     model, variables = network

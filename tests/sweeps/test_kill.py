@@ -5,16 +5,18 @@ import sys
 
 import killed_sweep
 import numpy as np
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def test_a_sweep_killed_ten_times_ends_bit_by_bit_as_an_undisturbed_one(tmp_path):
-    command = [sys.executable, killed_sweep.__file__, str(tmp_path), "10"]
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_sweep_killed_again_and_again_ends_bit_by_bit_as_an_undisturbed_one(tmp_path, kills):
+    command = [sys.executable, killed_sweep.__file__, str(tmp_path), str(kills)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     happened = json.loads(done.stdout.splitlines()[-1])
-    assert happened["kills"] == 10
+    assert happened["kills"] == kills
     assert happened["finished"] >= 1
     assert happened["widths_unchanged"]
     undisturbed = np.load(tmp_path / "undisturbed.npz", allow_pickle=False)
