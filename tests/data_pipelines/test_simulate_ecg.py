@@ -53,6 +53,7 @@ def test_the_quality_step_rejects_faults_and_hardly_anything_else(cohort):
     assert reason.index.isin(clean).sum() < 0.03 * len(clean)
 
 
+@pytest.mark.slow  # test_beats.py has the fast one.
 def test_processes_do_not_change_the_cohort():
     config = ecg.SimulationConfig(num_subjects=12, faulty_electrodes=0.3)
     one, two = (ecg.load(config, 1, processes=count, progress=False) for count in (1, 2))

@@ -133,6 +133,7 @@ def test_an_empty_batch_keeps_the_state_and_gives_no_gradient(network):
     assert all((np.asarray(leaf) == 0).all() for leaf in jax.tree.leaves(gradients))
 
 
+@pytest.mark.slow  # Batch normalisation itself is compared with NumPy below.
 def test_training_uses_the_batch_and_evaluation_the_running_statistics(network):
     model, variables = network
     train, state = model.apply(variables, beats(4), train=True, mutable=["batch_stats"])

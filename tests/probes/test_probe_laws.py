@@ -43,7 +43,8 @@ def test_padding_and_the_place_of_masked_examples_change_nothing(name):
     np.testing.assert_allclose(actual[~is_padding], expected, rtol=2e-4)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "ridge")) for name in PROBES])
+@pytest.mark.slow  # The fast tests of the age study's evaluation compile probes under vmap, too.
+@pytest.mark.parametrize("name", PROBES)
 def test_vmap_and_jit_equal_a_loop(name):
     members = [representation(seed, size=120, dim=5) for seed in (11, 12)]
     features, attributes, folds, trains = (np.stack(values) for values in zip(*members, strict=True))
