@@ -19,6 +19,7 @@ from experiments.run.study import Output, Part
 from experiments.run.sweeping import discard_checkpoints
 from jaxfair import manifest
 
+_MARK = "finished.json"
 _FOLDERS = ("figures", "tensorboard")  # Of files that follow from the tables, as the page does.
 
 
@@ -38,8 +39,7 @@ def execute(run: Context) -> None:
         _write_what_follows(run)
     records = _records(parts, plan) | {"run": run.record()}
     run.write_environment(records)
-    write_json(run.workdir / "finished.json", {"finished": time.strftime("%Y-%m-%d %H:%M:%S")})
-    manifest.write(run.workdir, finished_files(run.workdir))
+    _finish(run.workdir)
     parts.remove()
 
 
@@ -49,8 +49,8 @@ def is_finished(run: Context) -> bool:
     Of a damaged file it says so. What follows from the tables is made again here; for a table, the run is no longer
     finished, and its parts are computed again.
     """
-    mark = run.workdir / "finished.json"
-    if not mark.exists():
+    mark = run.workdir / _MARK
+    if not mark.exists() and not _was_finished(run.workdir):
         return False
     damaged = manifest.damaged(run.workdir)
     if not damaged:
@@ -59,11 +59,24 @@ def is_finished(run: Context) -> bool:
     if all(_follows(name) for name in damaged):
         warnings.warn(f"{sentence}; it is made again from the tables.", RuntimeWarning, stacklevel=2)
         _write_what_follows(run)
-        manifest.write(run.workdir, finished_files(run.workdir))
+        _finish(run.workdir)
         return True
     warnings.warn(f"{sentence}; the run's parts are computed again.", RuntimeWarning, stacklevel=2)
-    mark.unlink()
+    mark.unlink(missing_ok=True)
     return False
+
+
+def _was_finished(workdir):
+    """Whether only the mark of a finished run is gone."""
+    try:
+        return _MARK in manifest.read(workdir)
+    except manifest.DamagedError:
+        return False
+
+
+def _finish(workdir):
+    write_json(workdir / _MARK, {"finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+    manifest.write(workdir, finished_files(workdir))
 
 
 def execute_part(run: Context, name: str) -> None:
@@ -105,7 +118,7 @@ def finished_files(workdir: pathlib.Path) -> list[str]:
 
 
 def _follows(name: str) -> bool:
-    return name == "report.html" or name.partition("/")[0] in _FOLDERS
+    return name in ("report.html", _MARK) or name.partition("/")[0] in _FOLDERS
 
 
 def _write_what_follows(run: Context) -> None:

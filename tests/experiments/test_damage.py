@@ -199,6 +199,9 @@ def test_a_damaged_table_of_a_finished_run_is_computed_again_and_its_page_is_onl
     with pytest.warns(RuntimeWarning, match=r"report\.html is damaged: .*; it is made again from the tables"):
         start(copy, stop_before="one")
     assert "damaged" in (copy / "report.html").read_text()
+    (copy / "finished.json").unlink()
+    with pytest.warns(RuntimeWarning, match=r"finished\.json is missing; it is made again"):
+        start(copy, stop_before="one")
     (copy / "members.parquet").unlink()
     with pytest.warns(RuntimeWarning, match=r"members\.parquet is missing; the run's parts are computed again"):
         found = start(copy)
