@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 
 # Nothing of what is imported and collected is garbage: to look for it takes a second of every process.
@@ -24,6 +25,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 # Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the runs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
