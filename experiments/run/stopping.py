@@ -44,13 +44,13 @@ class Stop:
     def install(self) -> None:
         """Takes the signals over, but for those that the process was started to ignore (nohup); in the main thread."""
         # The byte that the C handler writes here reaches the other thread whatever the main one does.
-        told, tell = os.pipe()
-        os.set_blocking(tell, False)
-        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
-        threading.Thread(target=self._watch, args=(told,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(reading,), daemon=True).start()
 
     @property
     def asked(self) -> bool:
@@ -90,8 +90,8 @@ class Stop:
         if not self._held:
             self.leave_if_asked()
 
-    def _watch(self, told):
-        number = os.read(told, 1)[0]
+    def _watch(self, reading):
+        number = os.read(reading, 1)[0]
         if self._signal is None:
             self._signal = number
         now = time.monotonic()
@@ -101,7 +101,7 @@ class Stop:
         while (now := time.monotonic()) < end:
             if self._leaving or not self._held:
                 end = min(end, now + GRACE)
-            if select.select([told], [], [], 0.05)[0] and signal.SIGINT in os.read(told, 64):
+            if select.select([reading], [], [], 0.05)[0] and signal.SIGINT in os.read(reading, 64):
                 break
         # Not by an exception: the main thread may be where none reaches it for a minute.
         code = self.ended()

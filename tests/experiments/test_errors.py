@@ -49,8 +49,8 @@ def test_what_else_cannot_be_read_or_written(tmp_path):
 
 def test_the_traceback_goes_to_the_folder_of_this_run_only(tmp_path):
     assert refused(ValueError("column x is missing.")) == "study: column x is missing."
-    said = refused(KeyError("x"), tmp_path)
-    assert said == f"study: KeyError: 'x'\n(Traceback: {tmp_path / 'error.txt'}, or use --debug.)"
+    message = refused(KeyError("x"), tmp_path)
+    assert message == f"study: KeyError: 'x'\n(Traceback: {tmp_path / 'error.txt'}, or use --debug.)"
     assert "KeyError" in (tmp_path / "error.txt").read_text()
 
 
