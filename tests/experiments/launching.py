@@ -57,7 +57,8 @@ _EACH_IN_A_FORK = """
 import gc
 gc.disable()
 import importlib, json, os, pathlib, runpy, sys, traceback
-importlib.import_module(sys.argv[1])
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 gc.freeze()
 gc.enable()
 codes = {}
@@ -124,19 +125,19 @@ def kill_when(folder, condition, *arguments, study="aml"):
     return process.returncode
 
 
-def start_each(folder, cases, imported="experiments.run.launch"):
+def start_each(folder, cases, *imported):
     """Starts every case (module or file, and arguments, by name), one after the other, in forks of a process.
 
     Args:
       folder: In which they run.
       cases: By name; the module of a study is its package's `__main__`.
-      imported: What is imported before the forks, so that each of them need not.
+      imported: What is imported before the forks beside the runner, so that each of them need not.
 
     Returns:
       Return codes, standard outputs and errors by name.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _EACH_IN_A_FORK, imported],
+        [sys.executable, "-c", _EACH_IN_A_FORK, "experiments.run.launch", "experiments.run.execute", *imported],
         input=json.dumps(cases),
         cwd=folder,
         env=environment(folder),
