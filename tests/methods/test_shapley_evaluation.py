@@ -14,24 +14,31 @@ from jaxfair import sweeps
 from jaxfair.methods import shapley, shapley_evaluation
 
 DATA = study.beats(7, seed=1, channels=2)
-VARIABLES = study.variables(3, channels=2)
-LOGITS = np.asarray(study.NETWORK.apply(VARIABLES, DATA["inputs"]), np.float64)
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Variables, and the logits of DATA."""
+    variables = study.variables(3, channels=2)
+    return variables, np.asarray(study.NETWORK.apply(variables, DATA["inputs"]), np.float64)
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 64])
-def test_logits_of_all_are_those_of_a_loop(chunk):
+def test_logits_of_all_are_those_of_a_loop(network, chunk):
+    variables, logits = network
     program = jax.jit(functools.partial(shapley_evaluation.logits_of_all, study.SETTING, chunk=chunk))
-    found = program(VARIABLES, DATA["inputs"])
-    np.testing.assert_allclose(found, LOGITS, rtol=1e-4, atol=1e-5)
+    found = program(variables, DATA["inputs"])
+    np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-5)
 
 
-def test_predictions_are_right_or_wrong_and_a_broken_network_is_never_right():
+def test_predictions_are_right_or_wrong_and_a_broken_network_is_never_right(network):
+    variables, logits = network
     program = jax.jit(functools.partial(shapley_evaluation.predictions, study.SETTING))
-    right, loss = program(VARIABLES, DATA["inputs"], DATA["label"])
-    np.testing.assert_array_equal(right, LOGITS.argmax(1) == DATA["label"])
-    np.testing.assert_allclose(loss, -log_softmax(LOGITS, axis=1)[np.arange(7), DATA["label"]], rtol=1e-4)
+    right, loss = program(variables, DATA["inputs"], DATA["label"])
+    np.testing.assert_array_equal(right, logits.argmax(1) == DATA["label"])
+    np.testing.assert_allclose(loss, -log_softmax(logits, axis=1)[np.arange(7), DATA["label"]], rtol=1e-4)
     for group in ("params", "batch_stats"):
-        right, loss = program(study.spoiled(VARIABLES, group), DATA["inputs"], DATA["label"])
+        right, loss = program(study.spoiled(variables, group), DATA["inputs"], DATA["label"])
         assert not right.any()
         assert np.isnan(loss).all()
 
