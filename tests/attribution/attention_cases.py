@@ -74,6 +74,8 @@ SMALL = {
     "self": (self_attention, plain_self_attention, (3,)),
     "einsum": (by_einsum, plain_self_attention, (3,)),
 }
+
+
 class Block(nn.Module):
     """Two blocks of a transformer: what has no plain twin here is still complete."""
 

@@ -105,11 +105,13 @@ def test_the_page_of_a_classifier_that_has_learned_has_the_conclusions(default_r
     results = pd.read_parquet(tmp_path / "results.parquet")
     accuracy = results["metric"].eq("accuracy") & results["stage"].eq("classifier")
     results["value"] = results["value"].mask(accuracy, 0.6 + 0.4 * results["value"])
+    results["value"] = results["value"].mask(results["metric"].eq("attribution_residual_of_allowed"), 2.5)
     results.to_parquet(tmp_path / "results.parquet")
     manifest.write(tmp_path)
     page = write_report(tmp_path, STUDY.sections, title=STUDY.title, lead=STUDY.lead).read_text()
     assert "has not learned" not in page
     assert [section for section in (*SECTIONS, *CONCLUSIONS) if section not in page] == []
+    assert "2.5 times what rounding allows: these attributions are wrong." in page
     assert {"removal_curves.png", "scores.png"} <= {path.name for path in (tmp_path / "figures").iterdir()}
     assert "simulated (n = 2 seeds): accuracy" in STUDY.summary(read_workdir(tmp_path))
 
