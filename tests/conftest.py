@@ -21,7 +21,7 @@ os.environ.setdefault(
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     programs = tempfile.TemporaryDirectory(prefix="jaxfair-test-programs-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = programs.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 # Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
 os.environ.setdefault("OMP_NUM_THREADS", "1")

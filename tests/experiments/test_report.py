@@ -3,10 +3,9 @@
 import html
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 
+import launching
 import numpy as np
 import pandas as pd
 import pytest
@@ -204,21 +203,24 @@ def test_only_results_and_members_are_needed(copy):
         assert sentence in page
 
 
-def test_command_line_builds_the_page_again(copy):
-    command = [sys.executable, "-m", "experiments.report"]
-    root = Path(__file__).parents[2]
+def test_command_line_builds_the_page_again(copy, tmp_path_factory):
     # A study without a page of its own, and few of its curves.
     change(copy, "results", lambda rows: rows[rows["epoch"].isna() | (rows["metric"] == "loss")])
     change(copy, "results", lambda rows: rows.assign(experiment="another"))
-    done = subprocess.run([*command, f"--workdir={copy}"], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert str(copy / "report.html") in done.stdout
+    folder = tmp_path_factory.mktemp("command_line")
+    incomplete = shutil.copytree(copy, folder / "incomplete")
+    (incomplete / "results.parquet").unlink()
+    workdirs = {"whole": copy, "incomplete": incomplete}
+    cases = {name: ["experiments.report", f"--workdir={workdir}"] for name, workdir in workdirs.items()}
+    done = launching.start_each(folder, cases)
+    code, out, error = done["whole"]
+    assert code == 0, error
+    assert str(copy / "report.html") in out
     assert tables((copy / "report.html").read_text())["Every metric on the evaluation"]
-    (copy / "results.parquet").unlink()
-    done = subprocess.run([*command, f"--workdir={copy}"], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "results.parquet does not exist" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, error = done["incomplete"]
+    assert code == 1
+    assert "results.parquet does not exist" in error
+    assert "Traceback" not in error
 
 
 @pytest.mark.parametrize("reading", [np.nan, -3.0])
