@@ -64,14 +64,19 @@ def test_parameters_of_the_default_network():
 
 def test_outputs_are_the_parts_put_together(network):
     model, variables = network
-    outputs = model.apply(variables, beats(3))
-    representation = model.apply(variables, beats(3), method="represent")
+
+    @quick_jit
+    def all_and_parts(inputs):
+        representation = model.apply(variables, inputs, method="represent")
+        parts = (representation, *(model.apply(variables, representation, method=name) for name in ("disease", "age")))
+        return model.apply(variables, inputs), parts
+
+    outputs, parts = all_and_parts(beats(3))
     assert outputs.representation.shape == (3, 5)
     assert outputs.disease.shape == (3, 2)
     assert outputs.age.shape == (3,)
-    np.testing.assert_array_equal(representation, outputs.representation)
-    np.testing.assert_array_equal(model.apply(variables, representation, method="disease"), outputs.disease)
-    np.testing.assert_array_equal(model.apply(variables, representation, method="age"), outputs.age)
+    for part, output in zip(parts, (outputs.representation, outputs.disease, outputs.age), strict=True):
+        np.testing.assert_array_equal(part, output)
 
 
 def test_backbone_against_plain_numpy(network):
@@ -87,7 +92,8 @@ def test_backbone_against_plain_numpy(network):
         values = (values - values.mean((0, 1))) / np.sqrt(values.var((0, 1)) + 1e-5)
         values = np.maximum(values[:, 0 : steps // 2 * 2 : 2], values[:, 1 : steps // 2 * 2 : 2])
     values = values.reshape(3, -1) @ params["dense"]["kernel"] + params["dense"]["bias"]
-    found, _ = model.apply(variables, beats(3), train=True, method="represent", mutable=["batch_stats"])
+    represent = functools.partial(model.apply, train=True, method="represent", mutable=["batch_stats"])
+    found, _ = quick_jit(represent)(variables, beats(3))
     np.testing.assert_allclose(found, np.maximum(values, 0), rtol=1e-4, atol=1e-5)
 
 
@@ -193,7 +199,7 @@ def test_dropout_acts_in_training_alone():
 
     assert np.abs(represent(0) - represent(1)).max() > 1e-3
     np.testing.assert_array_equal(represent(0), represent(0))
-    model.apply(variables, beats(2))  # Evaluation asks for no random numbers.
+    jax.eval_shape(model.apply, variables, beats(2))  # Evaluation asks for no random numbers.
 
 
 def test_batch_norm_against_numpy():
@@ -207,7 +213,8 @@ def test_batch_norm_against_numpy():
         "params": {"scale": jnp.array([1.0, -2.0, 0.5]), "bias": jnp.array([0.0, 1.0, 2.0])},
         "batch_stats": {"mean": jnp.array([1.0, 2.0, 3.0]), "var": jnp.array([4.0, 5.0, 6.0])},
     }
-    outputs, state = norm.apply(variables, inputs, train=True, mask=mask, mutable=["batch_stats"])
+    train = functools.partial(norm.apply, train=True, mutable=["batch_stats"])
+    outputs, state = quick_jit(train)(variables, inputs, mask=mask)
     counted = inputs[mask].astype(np.float64)
     mean, variance = counted.mean((0, 1, 2)), counted.var((0, 1, 2))
     expected = (counted - mean) / np.sqrt(variance + 1e-5) * [1.0, -2.0, 0.5] + [0.0, 1.0, 2.0]
@@ -215,7 +222,7 @@ def test_batch_norm_against_numpy():
     stats = state["batch_stats"]
     np.testing.assert_allclose(stats["mean"], 0.8 * np.array([1.0, 2.0, 3.0]) + 0.2 * mean, rtol=1e-5)
     np.testing.assert_allclose(stats["var"], 0.8 * np.array([4.0, 5.0, 6.0]) + 0.2 * variance, rtol=1e-5)
-    evaluated = norm.apply(variables, inputs, train=False)
+    evaluated = quick_jit(functools.partial(norm.apply, train=False))(variables, inputs)
     by_hand = (inputs - [1.0, 2.0, 3.0]) / np.sqrt(np.array([4.0, 5.0, 6.0]) + 1e-5)
     np.testing.assert_allclose(evaluated, by_hand * [1.0, -2.0, 0.5] + [0.0, 1.0, 2.0], rtol=1e-5, atol=1e-5)
 
