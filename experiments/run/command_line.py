@@ -9,6 +9,8 @@ from ml_collections import config_flags
 
 from experiments.run import checks
 
+_HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+
 
 def define_config(study: str, rules: checks.Rules, file: str, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flag --config, and those of its fields that are on the command line."""
@@ -18,8 +20,9 @@ def define_config(study: str, rules: checks.Rules, file: str, values: flags.Flag
 
 def parse(study: str, rules: checks.Rules, argv: list[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
     """absl's own parser, and the configuration's check: any mistake is one sentence, with which the process exits."""
+    asked = [word for word in argv if word in _HELP]
     with _in_one_sentence(study, rules, values):
-        rest = values(argv)
+        rest = values([word for word in argv if word not in _HELP])
         config = values.config
         _ = config.variant  # A file that could not be loaded says so only when it is looked into.
     if len(rest) > 1:
@@ -28,10 +31,26 @@ def parse(study: str, rules: checks.Rules, argv: list[str], values: flags.FlagVa
         sys.exit(
             f"{study}: --config.variant={config.variant}: is no field to set; name it as in --config=FILE:VARIANT."
         )
+    if asked:
+        print(help_text(study, rules, values))
+        sys.exit()
     with _in_one_sentence(study, rules, values):
         for sentence in checks.violations(config, rules):
             raise ValueError(sentence)
     return rest
+
+
+def help_text(study: str, rules: checks.Rules, values: flags.FlagValues = flags.FLAGS) -> str:
+    """All flags, and all fields of the chosen variant with what they may be."""
+    modules = values.flags_by_module_dict().items()
+    own = [flag for module, defined in modules if module.startswith("experiments.") for flag in defined]
+    lines = [f"{study}: flags, then the fields of the configuration with their values and what these may be."]
+    lines += [f"  --{flag.name}: {flag.help}" for flag in own if not flag.name.startswith("config.")]
+    for name, value in checks.flat(values.config).items():
+        if name != "variant":
+            wanted = f": {rules.fields[name].says}" if name in rules.fields else ""
+            lines.append(f"  --config.{name}={value}{wanted}")
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager
@@ -44,10 +63,11 @@ def _in_one_sentence(study, rules, values):
 
 def _sentence(error, rules, values):
     """A parser's complaint on one line; of a traceback that it quotes only the last line, which says what is wrong."""
+    if isinstance(error, (AttributeError, KeyError)):  # What ml_collections says is within one error or two.
+        inner = error.args[0]
+        name, *rest = str(inner.args[0] if isinstance(inner, KeyError) else inner).splitlines()
+        return f"the configuration has no field {name}. {' '.join(rest) or '--help lists its fields.'}"
     text = str(error)
-    if isinstance(error, (AttributeError, KeyError)):  # Its text is the representation of another error's text.
-        text = text.strip("'").replace("\\'", "'").replace("\\n", ". ")
-        return f"the configuration has no field {text}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if any(line.startswith("Traceback") for line in lines):
         return lines[-1].partition(": ")[2] or lines[-1]

@@ -10,6 +10,7 @@ import pytest
 FLAGS = {
     "unknown variant": (["--config={config}:ptbxl_41"], "aml has no variant 'ptbxl_41'; use one of ptbxl, ptbxl_40"),
     "no config file": (["--config=nowhere.py"], "nowhere.py"),
+    "unknown field unlike any": (["--config.joint.foo=3"], "the configuration has no field 'foo'. --help lists"),
     "unknown field": (["--config.sedes=3"], "the configuration has no field 'sedes'. Did you mean \"seeds\""),
     "wrong type": (["--config.seeds=many"], "--config.seeds=many: must be a whole number from 1 to 10,000."),
     "unknown flag": (["--seeds=3"], "Unknown command line flag 'seeds'"),

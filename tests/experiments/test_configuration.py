@@ -1,6 +1,7 @@
 """A configuration is checked whole before anything is imported or loaded: every field, with every kind of bad value."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -126,6 +127,16 @@ def test_a_problem_that_the_archive_lacks_is_named_before_anything_is_loaded(tmp
     where = [launching.variant("ucr", "shapley"), f"--config.data_dir={tmp_path}"]
     assert "no problem 'ECG5000'" in parsed(monkeypatch, "shapley", *where)
     assert isinstance(parsed(monkeypatch, "shapley", *where, "--config.problems=('ECG200',)"), ConfigDict)
+
+
+def test_help_lists_the_fields_of_the_variant_with_what_they_may_be(monkeypatch, capsys):
+    assert parsed(monkeypatch, "aml", launching.variant("folds"), "--config.seeds=4", "--help") == ""
+    listed = capsys.readouterr().out
+    assert "  --config.seeds=4: a whole number from 1 to 10,000\n" in listed
+    assert "  --config.split=folds: holdout or folds\n" in listed
+    fields = set(re.findall(r"--config\.([\w.]+)=", listed))
+    assert fields == set(checks.flat(aml.get_config())) - {"variant"}
+    assert "no field" in parsed(monkeypatch, "aml", "--config.joint.foo=3", "--help")
 
 
 def test_words_that_are_checked_are_those_that_are_known():
