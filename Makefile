@@ -28,7 +28,7 @@ test-slow: $(stamp)
 
 # JAXFAIR_DATA_DIR names the folder that holds the data sets (BUILD.md).
 test-real: $(stamp)
-	@test -n "$(JAXFAIR_DATA_DIR)" || { echo "Set JAXFAIR_DATA_DIR to the folder that holds ptb-xl/ and UCRArchive_2018/ (BUILD.md)."; exit 1; }
+	@test -n "$(JAXFAIR_DATA_DIR)" || { echo "Set JAXFAIR_DATA_DIR to the folder that holds ptb-xl/, UCRArchive_2018/ and challenge-2012/ (BUILD.md)."; exit 1; }
 	XLA_FLAGS=$(as_users_run) $(bin)/python -m pytest -q -m real_data
 
 lint: $(stamp)

@@ -36,7 +36,7 @@ class Dataset:
                 raise ValueError(f"Dataset: {name} has {len(values)} examples, but inputs has {size}.")
         ids, counts = np.unique(self.ids, return_counts=True)
         if size and counts.max() > 1:
-            raise ValueError(f"Dataset: ids must be unique, but {ids[counts.argmax()]!r} occurs {counts.max()} times.")
+            raise ValueError(f"Dataset: ids must be unique, but {ids[counts.argmax()]} occurs {counts.max()} times.")
 
     def __len__(self) -> int:
         return len(self.inputs)
