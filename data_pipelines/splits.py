@@ -157,6 +157,44 @@ def leave_one_center_out(center: np.ndarray, *, subject: np.ndarray | None = Non
     return _checked(known & ~held_out, held_out, subject)
 
 
+def with_ratio(label: np.ndarray, negatives: float, seed: int, *, among: np.ndarray | None = None) -> np.ndarray:
+    """A random part in which there are `negatives` negatives for each positive, as large as there can be.
+
+    All positives and as many negatives as that takes; where these are too few, all of them and fewer positives.
+    For test sets: figures that depend on the prevalence (precision, accuracy, PR AUC) are those of this ratio alone.
+
+    Args:
+      label: `[example]`, 0 or 1; NaN, unknown, is left out.
+      negatives: For each positive, such as 4 or 1.
+      seed: Same seed and order of the examples, same part.
+      among: `[example]`, boolean; examples outside are left out. None takes all.
+
+    Returns:
+      `[example]`, boolean.
+
+    Raises:
+      ValueError: `negatives` is not positive, a label is neither 0 nor 1, or one of both classes is not there.
+    """
+    if not (negatives > 0 and np.isfinite(negatives)):
+        raise ValueError(f"with_ratio: negatives for each positive must be more than 0, but are {negatives}.")
+    label = np.asarray(label, float)
+    among = ~np.isnan(label) if among is None else among & ~np.isnan(label)
+    if not np.isin(label[among], (0, 1)).all():
+        raise ValueError("with_ratio: labels must be 0 or 1, or NaN where unknown.")
+    positive, negative = (np.flatnonzero(among & (label == value)) for value in (1, 0))
+    if not len(positive) or not len(negative):
+        raise ValueError(
+            f"with_ratio: needs both classes, but there are {len(positive)} positives and {len(negative)} negatives."
+        )
+    rng = np.random.default_rng(seed)
+    num_negative = min(round(negatives * len(positive)), len(negative))
+    num_positive = min(round(num_negative / negatives), len(positive))
+    chosen = np.zeros(len(label), bool)
+    for places, size in ((positive, num_positive), (negative, num_negative)):
+        chosen[rng.choice(places, max(size, 1), replace=False)] = True
+    return chosen
+
+
 def _checked(train: np.ndarray, evaluate: np.ndarray, subject: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     sides = zip(np.atleast_2d(train), np.atleast_2d(evaluate), strict=True)
     for number, (one_train, one_evaluate) in enumerate(sides):

@@ -143,3 +143,33 @@ def test_holdout_by_class_refuses_what_the_others_refuse():
             splits.holdout_by_class(LABEL, fraction, 0)
     with pytest.raises(ValueError, match=r"Subject 1 .*would be on both sides"):
         splits.holdout_by_class(LABEL, 0.5, 0, subject=np.ones(len(LABEL), dtype=int))
+
+
+@pytest.mark.parametrize(("negatives", "positive", "negative"), [(4, 10, 40), (1, 10, 10), (9, 6, 50), (0.5, 10, 5)])
+def test_with_ratio_takes_as_much_as_the_ratio_allows(negatives, positive, negative):
+    label = np.repeat([1.0, 0.0, np.nan], [10, 50, 7])
+    chosen = splits.with_ratio(label, negatives, 0)
+    assert (label[chosen] == 1).sum() == positive
+    assert (label[chosen] == 0).sum() == negative
+    assert not chosen[60:].any()
+
+
+def test_with_ratio_is_drawn_by_seed_and_among():
+    label = np.repeat([1.0, 0.0], [10, 50])
+    assert len({tuple(splits.with_ratio(label, 1, seed)) for seed in range(5)}) == 5
+    np.testing.assert_array_equal(splits.with_ratio(label, 1, 3), splits.with_ratio(label, 1, 3))
+    among = np.arange(60) % 2 == 0
+    assert not (splits.with_ratio(label, 4, 0, among=among) & ~among).any()
+
+
+@pytest.mark.parametrize(
+    ("label", "negatives", "message"),
+    [
+        ([1.0, 0.0], 0, "must be more than 0, but are 0"),
+        ([1.0, 2.0], 1, "labels must be 0 or 1"),
+        ([1.0, np.nan], 1, "1 positives and 0 negatives"),
+    ],
+)
+def test_with_ratio_needs_both_classes(label, negatives, message):
+    with pytest.raises(ValueError, match=message):
+        splits.with_ratio(np.array(label), negatives, 0)
