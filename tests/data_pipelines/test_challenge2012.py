@@ -70,7 +70,7 @@ def test_two_stays_by_hand(tmp_path):
         ("MechVent", np.float32(minutes["26:05"]), 1),
     ]
     assert not _measurements(found, 1)
-    expected = {"age": [54, 76], "gender": [0, np.nan], "height": [np.nan, 175.3], "icu_type": [4, 2]}
+    expected = {"age": [54, 76], "male": [0, np.nan], "height": [np.nan, 175.3], "icu_type": [4, 2]}
     for name, values in (expected | {"weight": [80.5, np.nan]}).items():
         np.testing.assert_array_equal(found.static[name], np.float32(values), err_msg=name)
     expected = {"hospital_death": [1, 0], "survival_days": [4, np.nan], "length_of_stay_days": [5, 8]}

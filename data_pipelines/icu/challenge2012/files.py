@@ -30,7 +30,7 @@ VARIABLES = (
     "PaCO2", "PaO2", "Platelets", "RespRate", "SaO2", "SysABP", "Temp", "TroponinI", "TroponinT", "Urine", "WBC",
     "Weight", "pH",
 )  # fmt: skip
-STATIC = {"age": "Age", "gender": "Gender", "height": "Height", "icu_type": "ICUType", "weight": "Weight"}
+STATIC = {"age": "Age", "male": "Gender", "height": "Height", "icu_type": "ICUType", "weight": "Weight"}
 OUTCOMES = {
     "hospital_death": "In-hospital_death",
     "survival_days": "Survival",
@@ -53,7 +53,7 @@ def read_set(folder: str | os.PathLike, name: str) -> Stays:
 
     Returns:
       The stays in order of RecordID, each its own subject (the Challenge has one stay a patient). `static`: `age`
-      (years), `gender` (0 female, 1 male), `height` (cm), `icu_type` (1 coronary care, 2 cardiac surgery, 3 medical,
+      (years), `male` (1, or 0 for female), `height` (cm), `icu_type` (1 coronary care, 2 cardiac surgery, 3 medical,
       4 surgical), `weight` (kg, at admission, also a measurement). `outcomes`: `hospital_death` (0 or 1),
       `survival_days` (between admission to the unit and death; NaN for survivors), `length_of_stay_days`, `saps_i`,
       `sofa`. `counts`: `rows_without_parameter`, `unknown_values` (-1), `stays_without_measurements`,
