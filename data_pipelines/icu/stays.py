@@ -22,6 +22,8 @@ class Stays:
       outcomes: By name, `[stay]`: what became of the patient, and whatever else is known only later. Never an input.
       subject: `[stay]`, whose stay it is.
       ids: `[stay]`, unique, to find the stay again in its source.
+      attributes: By name, `[stay]`: who the patient is and has been, to compare groups by. A diagnosis may be made late
+        in a stay, so none of these is an input.
       counts: By what, how many rows of the source were not taken.
     """
 
@@ -34,11 +36,13 @@ class Stays:
     outcomes: Mapping[str, np.ndarray]
     subject: np.ndarray
     ids: np.ndarray
+    attributes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         columns = {"hours": self.hours, "variable": self.variable, "value": self.value}
         of_stays = {f"static['{name}']": values for name, values in self.static.items()}
+        of_stays |= {f"attributes['{name}']": values for name, values in self.attributes.items()}
         of_stays |= {f"outcomes['{name}']": values for name, values in self.outcomes.items()}
         for named, size, what in (
             (columns, len(self.stay), "measurements"),
@@ -85,6 +89,7 @@ class Stays:
             value=self.value[rows],
             static={name: values[places] for name, values in self.static.items()},
             outcomes={name: values[places] for name, values in self.outcomes.items()},
+            attributes={name: values[places] for name, values in self.attributes.items()},
             subject=self.subject[places],
             ids=self.ids[places],
             counts=self.counts,

@@ -18,6 +18,7 @@ def stays():
         value=np.float32([80, 81, 37, 38, 90, 36]),
         static={"age": np.float32([60, 70, np.nan, 50])},
         outcomes={"hospital_death": np.float32([0, 1, 0, 1])},
+        attributes={"diabetes": np.float32([1, 0, 0, 1])},
         subject=np.array([7, 7, 8, 9]),
         ids=np.array([10, 11, 12, 13]),
     )
@@ -33,6 +34,7 @@ def test_taken_stays_bring_their_measurements_in_the_order_asked_for():
     np.testing.assert_array_equal(taken.variable, [1, 0, 0, 1])
     np.testing.assert_array_equal(taken.static["age"], np.float32([50, 70, 60]))
     np.testing.assert_array_equal(taken.outcomes["hospital_death"], [1, 1, 0])
+    np.testing.assert_array_equal(taken.attributes["diabetes"], [1, 0, 1])
 
 
 def test_a_mask_takes_in_order_and_nothing_leaves_nothing():
