@@ -342,13 +342,16 @@ def test_reinsertion_and_the_maximum_over_time_by_hand():
 def test_members_side_by_side_equal_members_one_by_one():
     model = Mtate(dataclasses.replace(SMALL, num_blocks=1))
 
-    def one(key):
-        variables = model.init(key, X, static=Z)
-        outputs = model.apply(variables, X, time_mask=TIME, static=Z)
-        return outputs.outcome, outputs.kept
+    def outputs(variables):
+        found = model.apply(variables, X, time_mask=TIME, static=Z)
+        return found.outcome, found.kept
 
-    keys = jax.random.split(jax.random.key(1), 3)
-    together, alone = jax.jit(lambda keys: (jax.vmap(one)(keys), jax.lax.map(one, keys)))(keys)
+    @jax.jit
+    def both(keys):
+        variables = jax.vmap(lambda key: model.init(key, X, static=Z))(keys)
+        return jax.vmap(outputs)(variables), jax.lax.map(outputs, variables)
+
+    together, alone = both(jax.random.split(jax.random.key(1), 3))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), together, alone)
     assert (np.asarray(together[1])[0] != np.asarray(together[1])[1]).any()  # Each member has masks of its own.
 
