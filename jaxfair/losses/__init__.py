@@ -1,12 +1,13 @@
 """Losses that know which examples count.
 
 A loss of single examples has the form `loss(predictions, targets) -> [batch]`, and `masked_mean` divides it.
-A statistic of a batch (covariance, HSIC, distance correlation) takes the mask and returns a scalar.
+A statistic of a batch (covariance, HSIC, distance correlation, contrastive) takes the mask and returns a scalar.
 A mask is boolean, `None` counts everything, and an example that does not count may hold NaN.
 Where too few examples count for a value to exist, the value and its gradient are 0.
 """
 
 from jaxfair.losses.classification import class_weights, weighted_cross_entropy
+from jaxfair.losses.contrastive import supervised_contrastive
 from jaxfair.losses.covariance import (
     covariance,
     negative_squared_covariance,
@@ -35,6 +36,7 @@ __all__ = [
     "squared_correlation",
     "squared_distance_correlation",
     "standardize",
+    "supervised_contrastive",
     "unbiased_squared_covariance",
     "weighted_cross_entropy",
     "weighted_mean",
