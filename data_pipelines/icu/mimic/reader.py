@@ -35,8 +35,8 @@ def read_stays(folder: str | os.PathLike) -> Stays:
     Returns:
       The stays in order of their ids; `subject` is the patient. Variables and their units are `items.VARIABLES`; hours
       are since admission to the unit, and what was measured before it or after the discharge from it is left out.
-      `static`: `age` (years, `OVER_89` for everybody over 89), `male`, `weight` (kg) and `height` (cm), the first of the
-      stay.
+      `static`: `age` (years, `OVER_89` for everybody over 89), `male`, and the stay's first `weight` (kg) and `height`
+      (cm).
       `outcomes`: `hospital_death`, `death_hours` (after discharge too, if MIMIC knows the day; then at its end),
       `unit_hours`. `attributes`: `race` (a place in `RACES`), `charlson_index` and each of `comorbidity.DOMAINS` by the
       admission's ICD codes, and `dialysed_injury`, the paper's cohort: acute kidney injury with dialysis, without
