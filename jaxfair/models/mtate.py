@@ -17,9 +17,9 @@ from jaxfair.models.mtate_modules import (
     TemporalRelevanceAttention,
     domain_losses,
     draw_kept,
-    max_over_time,
     reinsert,
 )
+from jaxfair.models.sequences import check_shape, existing_steps, join_static, max_over_time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +164,8 @@ class Mtate(nn.Module):
           TypeError: A mask is not boolean.
         """
         config = self.config
-        time_mask = _time_mask(inputs, time_mask, mask)
-        _check_shape("domain_labels", domain_labels, (len(inputs), config.num_domains))
+        time_mask = existing_steps("Mtate", inputs, time_mask, mask)
+        check_shape("Mtate", "domain_labels", domain_labels, (len(inputs), config.num_domains))
         num_features = inputs.shape[-1]
         kept = self._kept(num_features, train)
         # What is NaN outside the mask must be gone before the first product, or it reaches the kernels' gradient.
@@ -190,7 +190,7 @@ class Mtate(nn.Module):
         else:
             final = candidates.mean(axis=1)
             weights = jnp.full(domains.shape, 1 / config.num_domains, final.dtype)
-        representation = final if static is None else jnp.concatenate([final, _static(inputs, static, mask)], axis=-1)
+        representation = join_static("Mtate", final, static, mask)
         outcome = nn.Dense(1, name="outcome_head")(representation)[..., 0]
         return MtateOutputs(
             outcome, representation, domains, losses, weights, candidates, tuple(temporal), tuple(feature), kept
@@ -251,28 +251,3 @@ class Mtate(nn.Module):
 def _reinsert_all(latent, kept, num_features):
     """`reinsert` of each domain by its own mask: `[batch, domain, ..., N_l]` to `[batch, domain, ..., N_f]`."""
     return jax.vmap(reinsert, (1, 0, None), 1)(latent, kept, num_features)
-
-
-def _time_mask(inputs, time_mask, mask):
-    if inputs.ndim != 3:
-        raise ValueError(f"Mtate: inputs must be [batch, time, feature], but have shape {inputs.shape}.")
-    exists = jnp.ones(inputs.shape[:2], bool)
-    for name, given, shape in (("time_mask", time_mask, inputs.shape[:2]), ("mask", mask, inputs.shape[:1])):
-        if given is None:
-            continue
-        _check_shape(name, given, shape)
-        if jnp.asarray(given).dtype != bool:
-            raise TypeError(f"Mtate: {name} must be boolean, but has dtype {jnp.asarray(given).dtype}.")
-        exists = exists & jnp.asarray(given).reshape(shape + (1,) * (2 - len(shape)))
-    return exists
-
-
-def _static(inputs, static, mask):
-    _check_shape("static", static, (len(inputs), jnp.shape(static)[-1] if jnp.ndim(static) else 0))
-    static = jnp.asarray(static)
-    return static if mask is None else jnp.where(mask[:, None], static, 0)
-
-
-def _check_shape(name, given, shape):
-    if given is not None and jnp.shape(given) != tuple(shape):
-        raise ValueError(f"Mtate: {name} must have shape {tuple(shape)}, but has {jnp.shape(given)}.")

@@ -69,21 +69,6 @@ def reinsert(latent: jax.Array, kept: jax.Array, num_features: int) -> jax.Array
     return jnp.zeros((*latent.shape[:-1], num_features), latent.dtype).at[..., kept].set(latent)
 
 
-def max_over_time(values: jax.Array, time_mask: jax.Array) -> jax.Array:
-    """The largest value of each feature over the steps that exist; 0 where none does.
-
-    Args:
-      values: `[..., time, feature]`.
-      time_mask: `[..., time]` boolean; leading axes broadcast.
-
-    Returns:
-      `[..., feature]`.
-    """
-    exists = time_mask[..., None]
-    largest = jnp.max(jnp.where(exists, values, jnp.finfo(values.dtype).min), axis=-2)
-    return jnp.where(jnp.any(exists, axis=-2), largest, 0)
-
-
 def domain_losses(logits: jax.Array, labels: ArrayLike | None = None) -> jax.Array:
     """The binary cross-entropy of each domain classifier: L_d, which weighs the representations.
 

@@ -94,3 +94,22 @@ def last_over_time(values: jax.Array, time_mask: jax.Array) -> jax.Array:
     later = jnp.flip(jnp.cumsum(jnp.flip(time_mask, -1), axis=-1), -1)
     is_last = time_mask & (later == 1)
     return jnp.where(is_last[..., None], values, 0).sum(axis=-2)
+
+
+def max_over_time(values: jax.Array, time_mask: jax.Array) -> jax.Array:
+    """The largest value of each feature over the steps that exist; its gradient goes to the first of equal ones.
+
+    Chosen by its place. The gradient of `jnp.max` compares inputs with outputs, and where XLA computes one of them anew
+    and rounds otherwise none is equal, or the wrong ones are: NaN, or a gradient that is silently wrong.
+
+    Args:
+      values: `[..., time, feature]`.
+      time_mask: `[..., time]` boolean; leading axes broadcast.
+
+    Returns:
+      `[..., feature]`; 0 where no step exists.
+    """
+    exists = jnp.broadcast_to(time_mask[..., None], values.shape)
+    place = jnp.argmax(jnp.where(exists, values, -jnp.inf), axis=-2, keepdims=True)
+    chosen = (jnp.arange(values.shape[-2])[:, None] == place) & exists
+    return jnp.where(chosen, values, 0).sum(axis=-2)

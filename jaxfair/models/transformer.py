@@ -8,8 +8,7 @@ from flax import linen as nn
 from jax.typing import ArrayLike
 
 from jaxfair.models.attention import FeedForward, MultiHeadAttention, ResidualNorm, sinusoidal_positions
-from jaxfair.models.mtate_modules import max_over_time
-from jaxfair.models.sequences import existing_steps, join_static, last_over_time, mean_over_time
+from jaxfair.models.sequences import existing_steps, join_static, last_over_time, max_over_time, mean_over_time
 
 POOLINGS = {"mean": mean_over_time, "last": last_over_time, "max": max_over_time}
 

@@ -10,7 +10,7 @@ import numpy as np
 import plain_mtate
 import pytest
 
-from jaxfair.models import mtate_modules
+from jaxfair.models import mtate_modules, sequences
 from jaxfair.models.mtate import Mtate, MtateConfig
 from jaxfair.models.mtate_modules import FeatureRelevanceAttention, draw_kept, num_kept
 
@@ -232,7 +232,7 @@ def test_the_vmapped_modules_are_single_modules_with_the_same_weights(network):
         values = mtate_modules.reinsert(latent, kept, FEATURES)
         values, _ = temporal.apply({"params": of_domain["temporal_1"]}, values, TIME)
         latent, _ = feature.apply({"params": of_domain["feature_1"]}, values, kept, TIME)
-        return weights, mtate_modules.reinsert(mtate_modules.max_over_time(latent, TIME), kept, FEATURES)
+        return weights, mtate_modules.reinsert(sequences.max_over_time(latent, TIME), kept, FEATURES)
 
     modules = {name: variables["params"][name] for name in ("feature_0", "temporal_1", "feature_1")}
     for domain in range(3):
@@ -334,8 +334,8 @@ def test_how_many_features_a_masking_rate_leaves():
 def test_reinsertion_and_the_maximum_over_time_by_hand():
     latent = jnp.array([[[1.0, -2.0], [-3.0, -1.0], [9.0, 9.0]]])
     time_mask = jnp.array([[True, True, False]])
-    np.testing.assert_array_equal(mtate_modules.max_over_time(latent, time_mask), [[1, -1]])
-    np.testing.assert_array_equal(mtate_modules.max_over_time(latent, ~time_mask & False), [[0, 0]])
+    np.testing.assert_array_equal(sequences.max_over_time(latent, time_mask), [[1, -1]])
+    np.testing.assert_array_equal(sequences.max_over_time(latent, ~time_mask & False), [[0, 0]])
     np.testing.assert_array_equal(mtate_modules.reinsert(latent[:, 0], jnp.array([3, 1]), 4), [[0, -2, 0, 1]])
 
 
@@ -410,3 +410,23 @@ def test_errors_say_what_to_do():
         MtateConfig(feature_norm="features")
     with pytest.raises(ValueError, match="num_domains must be at least 1, but is 0"):
         MtateConfig(num_domains=0)
+
+
+def test_compiled_gradients_are_those_of_differences():
+    """As XLA may compute a maximum's input twice with other rounding, its gradient must not compare them."""
+    module = Mtate(dataclasses.replace(SMALL, num_blocks=1))
+    variables = jax.jit(module.init)(jax.random.key(0), X[:1])
+    rng = np.random.default_rng(0)
+    direction = jax.tree.map(lambda leaf: np.float32(rng.normal(size=leaf.shape)), variables["params"])
+
+    def loss(params):
+        return jnp.sin(module.apply(variables | {"params": params}, X).domains).mean()
+
+    def moved(step):
+        return loss(jax.tree.map(lambda leaf, change: leaf + step * change, variables["params"], direction))
+
+    gradient, values = jax.jit(lambda steps: (jax.grad(loss)(variables["params"]), jax.lax.map(moved, steps)))(
+        np.float32([-2e-3, 2e-3])
+    )
+    products = jax.tree.map(lambda slope, change: (slope * change).sum(), gradient, direction)
+    np.testing.assert_allclose(sum(jax.tree.leaves(products)), (values[1] - values[0]) / 4e-3, rtol=2e-2)
