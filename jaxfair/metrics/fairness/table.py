@@ -149,8 +149,9 @@ def _long(values, axes, last, names):
         axes = ["member"] if leading == 1 else [f"axis_{axis}" for axis in range(leading)]
     if len(axes) != leading:
         raise ValueError(f"axes must name the {leading} leading axes, got {list(axes)!r}.")
-    indices = np.indices(values.shape[:-1]).reshape(leading, -1).repeat(len(names), axis=1)
-    table = pd.DataFrame(dict(zip(axes, indices, strict=True)))
-    table[last] = np.tile(np.array(names, dtype=object), values[..., 0].size)
+    number = values[..., 0].size
+    indices = np.indices(values.shape[:-1]).reshape(leading, number).repeat(len(names), axis=1)
+    table = pd.DataFrame(dict(zip(axes, indices, strict=True)), index=range(values.size))
+    table[last] = np.tile(np.array(names, dtype=object), number)
     table["value"] = np.asarray(values, float).reshape(-1)
     return table
