@@ -20,7 +20,7 @@ SEEDS = range(40)
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def everything(scores, targets, groups, num_groups, mask, weights, min_count=1):
+def everything(scores, targets, groups, num_groups, mask, weights, min_count):
     """All rates and gaps in one program, `{name: values}`: for thirty to compile takes little longer than for one."""
     arguments = scores, targets, groups, num_groups, mask, weights
     rates = {name: fairness.by_group(name, *arguments, min_count=min_count) for name in fairness.RATES}
@@ -36,7 +36,7 @@ def everything(scores, targets, groups, num_groups, mask, weights, min_count=1):
 def of_tables():
     columns = tables(SEEDS, 4)
     scores, targets, groups, mask, weights = columns
-    return columns, *everything(scores, targets, groups, 4, mask, weights)
+    return columns, *everything(scores, targets, groups, 4, mask, weights, 1)
 
 
 @pytest.mark.parametrize("num_groups", [2, 4])
@@ -48,7 +48,7 @@ def test_equals_fairlearn(num_groups):
     # Tables one after another in rows as many as `of_tables` has: one program serves both.
     parts = [[column[start : start + 40] for column in columns] for start in range(0, 280, 40)]
     parts.append([column[260:] for column in columns])
-    found = [everything(*part[:3], num_groups, *part[3:]) for part in parts]
+    found = [everything(*part[:3], num_groups, *part[3:], 1) for part in parts]
     for place, name in enumerate(names):
         actual = np.concatenate([*(np.asarray(gaps[name]) for _, gaps in found[:-1]), found[-1][1][name][20:]])
         wanted = expected[:, place]
@@ -120,26 +120,29 @@ def test_counts_are_of_what_the_rate_needs(of_tables):
 
 def test_signed_between_two_groups_and_absolute():
     scores, targets, groups, mask, weights = table(1, 4)
-    names = np.array(["a", "b", "c", "d"])[groups]
+    arguments = scores, targets, np.array(["a", "b", "c", "d"])[groups], None, mask, weights
     rate = plain_rates(scores, targets, groups, mask, weights, 4)
-    arguments = scores, targets, names, None, mask, weights
-    for name, own in [("equal_opportunity", rate["true_positive_rate"]), ("accuracy", rate["accuracy"])]:
-        difference = getattr(fairness, f"{name}_difference")
-        assert difference(*arguments, between=("b", "d")) == pytest.approx(own[3] - own[1], abs=1e-6)
-        assert difference(*arguments, between=("d", "b")) == pytest.approx(own[1] - own[3], abs=1e-6)
-        assert difference(*arguments, between=("d", "b"), absolute=True) == pytest.approx(
-            abs(own[1] - own[3]), abs=1e-6
-        )
-    by_code = fairness.accuracy_difference(scores, targets, groups, 4, mask, weights, between=(1, 3))
-    assert by_code == fairness.accuracy_difference(*arguments, between=("b", "d"))
+    accuracies, (first, _, third, _) = rate["accuracy"], rate["selection_rate"]
     apart = [abs(rate[name][0] - rate[name][2]) for name in ("true_positive_rate", "false_positive_rate")]
-    mean = fairness.equalized_odds_difference(*arguments, between=("a", "c"), agg="mean")
-    assert mean == pytest.approx(np.mean(apart), abs=1e-6)
-    ratio = fairness.demographic_parity_ratio(*arguments, between=("a", "c"))
-    assert ratio == pytest.approx(rate["selection_rate"][2] / rate["selection_rate"][0], abs=1e-6)
     matrix = plain_xauc(scores, targets, groups, mask, weights, 4)
-    signed = fairness.xauc_difference(*arguments, between=("a", "c"))
-    assert signed == pytest.approx(matrix[2, 0] - matrix[0, 2], abs=1e-6)
+
+    @jax.jit
+    def found():
+        return [
+            fairness.accuracy_difference(*arguments, between=("b", "d")),
+            fairness.accuracy_difference(*arguments, between=("d", "b")),
+            fairness.accuracy_difference(*arguments, between=("d", "b"), absolute=True),
+            fairness.accuracy_difference(scores, targets, groups, 4, mask, weights, between=(1, 3)),
+            fairness.equalized_odds_difference(*arguments, between=("a", "c"), agg="mean"),
+            fairness.demographic_parity_ratio(*arguments, between=("a", "c")),
+            fairness.demographic_parity_ratio(*arguments, between=("a", "c"), absolute=True),
+            fairness.xauc_difference(*arguments, between=("a", "c")),
+        ]
+
+    apart_bd = accuracies[3] - accuracies[1]
+    expected = [apart_bd, -apart_bd, abs(apart_bd), apart_bd, np.mean(apart), third / first]
+    expected += [min(first, third) / max(first, third), matrix[2, 0] - matrix[0, 2]]
+    np.testing.assert_allclose(found(), expected, atol=1e-6)
 
 
 def changed(**changes):
@@ -147,7 +150,7 @@ def changed(**changes):
     columns = dict(zip(("scores", "targets", "groups", "mask", "weights"), table(37, 4), strict=True))
     columns |= {name: change(columns) for name, change in changes.items()}
     columns = [np.broadcast_to(column, (40, column.shape[-1])) for column in columns.values()]
-    rates, gaps = everything(columns[0], columns[1], columns[2], 4, *columns[3:])
+    rates, gaps = everything(columns[0], columns[1], columns[2], 4, *columns[3:], 1)
     return jax.tree.map(lambda values: np.asarray(values)[0], (rates, gaps))
 
 

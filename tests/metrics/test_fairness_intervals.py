@@ -82,17 +82,16 @@ def test_strata_keep_the_number_of_patients_in_each_and_may_not_divide_one():
     right = targets.astype(np.float32)
     options = {"key": jax.random.key(5), "num_resamples": 200, "gaps": ("worst_group_accuracy",)}
     free = fairness.gap_intervals(right, targets, few, subject, **options)
-    held = fairness.gap_intervals(right, targets, few, subject, strata=few, **options)
+    # Every second of the many is in no stratum: these are resampled among each other.
+    strata = np.where(few == 0, "few", np.where(subject % 2, "many", "")).astype(object)
+    strata[strata == ""] = None
+    held = fairness.gap_intervals(right, targets, few, subject, strata=strata, **options)
     share = (1 - 2 / SUBJECTS) ** SUBJECTS
     assert abs(free.num_undefined[0] / 200 - share) < 5 * np.sqrt(share * (1 - share) / 200)
     assert held.num_undefined[0] == 0
     assert (held.low[0], held.high[0]) == (1, 1)
     with pytest.raises(ValueError, match="lies in two"):
         fairness.gap_intervals(right, targets, few, subject, strata=np.arange(SIZE) % 2, **options)
-    named = np.where(few == 0, "few", "many").astype(object)
-    named[few == 1] = None  # In no stratum: resampled among each other.
-    again = fairness.gap_intervals(right, targets, few, subject, strata=named, **options)
-    assert again.num_undefined[0] == 0
 
 
 def test_too_small_a_group_has_no_interval_and_resamples_are_not_asked_for_min_count():
@@ -110,9 +109,10 @@ def test_too_small_a_group_has_no_interval_and_resamples_are_not_asked_for_min_c
 def test_masked_names_weights_and_tracing_change_nothing():
     scores, targets, attributes, subject, mask = cohort(8)
     options = {"key": jax.random.key(9), "num_groups": 2, **OPTIONS}
-    expected = fairness.gap_intervals(scores, targets, attributes["sex"], subject, mask=mask, **options)
+    weighed = {"weights": np.ones(SIZE), "mask": mask}
+    expected = fairness.gap_intervals(scores, targets, attributes["sex"], subject, **weighed, **options)
     names, weights = np.char.mod("p%03d", subject), np.where(mask, 2.0, np.nan)
-    spoiled = np.where(mask, scores, np.nan)
+    spoiled = np.where(mask, scores, np.nan).astype(np.float32)
     groups = np.where(mask, attributes["sex"], 99)
     same = fairness.gap_intervals(spoiled, targets, groups, names, mask=mask, weights=weights, **options)
     traced = jax.jit(
@@ -124,19 +124,19 @@ def test_masked_names_weights_and_tracing_change_nothing():
 
 
 def test_the_signed_gap_is_covered_and_the_largest_minus_the_least_of_equal_groups_is_not():
-    """300 studies at once, as members; patients with three equal examples each."""
-    studies, subjects = 300, 80
+    """200 studies at once, as members; patients with three equal examples each."""
+    studies, subjects = 200, 80
     subject = np.repeat(np.arange(subjects), 3)
     sex = np.arange(subjects) % 2
     right = np.random.default_rng(10).random((studies, subjects)) < 0.7
-    options = {"key": jax.random.key(11), "num_resamples": 300, "num_groups": 2, "num_subjects": subjects}
+    options = {"key": jax.random.key(11), "num_resamples": 200, "num_groups": 2, "num_subjects": subjects}
     gaps = (fairness.Gap(("accuracy",), between=(0, 1)), "accuracy_difference")
     found = fairness.gap_intervals(
         right[:, subject].astype(np.float32), np.ones(3 * subjects), sex[subject], subject, gaps=gaps, **options
     )
     covered = np.mean((found.low <= 0) & (found.high >= 0), axis=1)
-    # Standard error of a share of 0.95 over 300 data sets: 0.013; the percentile method on 80 patients loses 0.01.
-    assert 0.89 < covered[0] < 0.985
+    # Standard error of a share of 0.95 over 200 studies: 0.015; the percentile method on 80 patients loses 0.01.
+    assert 0.88 < covered[0] < 0.985
     assert covered[1] < 0.5
 
 

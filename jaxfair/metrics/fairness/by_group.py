@@ -62,7 +62,7 @@ def by_group(
       ValueError: No rate has this name, the last axes differ in length, or groups cannot be codes.
     """
     given = cohort(predictions, targets, groups, num_groups, mask, weights, threshold)
-    return compiled_rates((rate,), *given.traced(), threshold, min_count)[0]
+    return _compiled((rate,), *given.traced(), threshold, min_count)[0]
 
 
 def cross_group_auc(
@@ -81,7 +81,7 @@ def cross_group_auc(
       NeurIPS 2019.
     """
     given = cohort(predictions, targets, groups, num_groups, mask, weights, 0.5)
-    return compiled_rates(("xauc",), *given.traced(), 0.5, min_count)[0]
+    return _compiled(("xauc",), *given.traced(), 0.5, min_count)[0]
 
 
 def rates_by_group(
@@ -107,7 +107,7 @@ def rates_by_group(
     return tuple(found)
 
 
-compiled_rates = jax.jit(rates_by_group, static_argnums=(0, 3))
+_compiled = jax.jit(rates_by_group, static_argnums=(0, 3))
 
 
 def _aligned(threshold):

@@ -111,7 +111,7 @@ def gap(
         which = dataclasses.replace(which, between=pair_codes(between, given.num_groups, given.names))
     if absolute is not None:
         which = dataclasses.replace(which, absolute=absolute)
-    return compiled_gaps((which,), *given.traced(), threshold, min_count)[0]
+    return _compiled((which,), *given.traced(), threshold, min_count)[0]
 
 
 def gap_named(which: str | Gap) -> Gap:
@@ -150,7 +150,7 @@ def gaps_by_group(
     return tuple(_value(each, [values[rate] for rate in each.rates]) for each in gaps)
 
 
-compiled_gaps = jax.jit(gaps_by_group, static_argnums=(0, 3))
+_compiled = jax.jit(gaps_by_group, static_argnums=(0, 3))
 
 
 def _value(which: Gap, rates: list[jax.Array]) -> jax.Array:

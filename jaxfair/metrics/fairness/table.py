@@ -1,14 +1,16 @@
 """Long tables of rates by group and of gaps: the one place where pandas is needed."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxfair.metrics.fairness.by_group import compiled_rates
+from jaxfair.metrics.fairness.by_group import rates_by_group
 from jaxfair.metrics.fairness.cohort import array, cohort
-from jaxfair.metrics.fairness.gaps import Gap, compiled_gaps, gap_named
+from jaxfair.metrics.fairness.gaps import Gap, gap_named, gaps_by_group
 from jaxfair.metrics.fairness.groups import members
 from jaxfair.metrics.fairness.intervals import USUAL, gap_intervals
 
@@ -54,14 +56,12 @@ def group_table(
     """
     metrics = RATES_SHOWN if metrics is None else metrics
     metrics = dict(metrics) if isinstance(metrics, Mapping) else {name: name for name in metrics}
-    rows = []
-    for attribute, given in _cohorts(predictions, targets, groups, num_groups, mask, weights, threshold).items():
+    cohorts = _cohorts(predictions, targets, groups, num_groups, mask, weights, threshold)
+    rows, rates = [], tuple(metrics.values())
+    found = _groups_and_all(rates, *_together(cohorts), threshold, min_count)
+    for (attribute, given), by_metric in zip(cohorts.items(), found, strict=True):
         names = range(given.num_groups) if given.names is None else given.names
-        found = compiled_rates(tuple(metrics.values()), *given.traced(), threshold, min_count)
-        anyone = np.asarray(members(given.codes, given.num_groups, given.mask)).any(-2)
-        everyone = given._replace(codes=np.where(anyone, 0, -1), num_groups=1, names=None)
-        together = compiled_rates(tuple(metrics.values()), *everyone.traced(), threshold, min_count)
-        for metric, by, of_all in zip(metrics, found, together, strict=True):
+        for metric, (by, of_all) in zip(metrics, by_metric, strict=True):
             values = np.concatenate([by.values, of_all.values], axis=-1)
             counts = np.concatenate([by.counts, of_all.counts], axis=-1)
             table = _long(values, axes, "group", [*map(str, names), "all"])
@@ -116,7 +116,7 @@ def gap_table(
     else:
         cohorts = _cohorts(predictions, targets, groups, num_groups, mask, weights, threshold)
         attributes = cohorts
-        values = [compiled_gaps(which, *each.traced(), threshold, min_count) for each in cohorts.values()]
+        values = _gaps(which, *_together(cohorts), threshold, min_count)
         found = {"value": np.stack([np.stack(row) for row in values])}
     rows = []
     for place, attribute in enumerate(attributes):
@@ -140,6 +140,35 @@ def _cohorts(predictions, targets, groups, num_groups, mask, weights, threshold)
         name: cohort(predictions, targets, values, counts.get(name), mask, weights, threshold)
         for name, values in attributes.items()
     }
+
+
+def _together(cohorts):
+    """What the programs below are given: they are one for all attributes, which take less time to compile so."""
+    one = next(iter(cohorts.values()))
+    codes, numbers = [each.codes for each in cohorts.values()], tuple(each.num_groups for each in cohorts.values())
+    return numbers, codes, one.scores, one.mask, one.weights
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _groups_and_all(rates, numbers, codes, read, mask, weights, threshold, min_count):
+    """For each attribute and rate, by group, and of all who are in a group."""
+    found = []
+    for own, number in zip(codes, numbers, strict=True):
+        anyone = jnp.where(jnp.any(members(own, number), axis=-2), 0, -1)
+        parts = (
+            rates_by_group(rates, read, each, count, mask, weights, threshold, min_count)
+            for each, count in ((own, number), (anyone, 1))
+        )
+        found.append(list(zip(*parts, strict=True)))
+    return found
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _gaps(which, numbers, codes, read, mask, weights, threshold, min_count):
+    return [
+        gaps_by_group(which, read, own, number, mask, weights, threshold, min_count)
+        for own, number in zip(codes, numbers, strict=True)
+    ]
 
 
 def _long(values, axes, last, names):
