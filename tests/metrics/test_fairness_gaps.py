@@ -221,6 +221,9 @@ def test_one_group_has_no_gap_but_a_worst():
         assert np.isnan(fairness.demographic_parity_difference(scores, targets, groups, number))
         assert np.isnan(fairness.xauc_difference(scores, targets, groups, number))
     assert fairness.worst_group_accuracy(scores, targets, np.zeros(4, int)) == 0.5
+    absent = {"between": ("a", "z")}
+    assert np.isnan(fairness.accuracy_difference(scores, targets, ["a", "a", "b", None], **absent))
+    assert np.isnan(fairness.xauc_difference(scores, targets, ["a", "a", "b", None], **absent))
     nobody = [None] * 4
     assert np.isnan(fairness.worst_group_accuracy(scores, targets, nobody))
     assert fairness.by_group("accuracy", scores, targets, nobody).values.shape == (0,)
@@ -291,7 +294,8 @@ def test_strata_with_nobody_in_them_leave_the_gap_over_all():
     [
         (lambda *a: fairness.by_group("recall", *a), "no rate 'recall'"),
         (lambda *a: fairness.gap("fairness", *a), "no gap 'fairness'"),
-        (lambda *a: fairness.accuracy_difference(*a, between=("a", "z")), "two of the groups"),
+        (lambda p, t, _: fairness.accuracy_difference(p, t, [0, 1, 1, 0], 2, between=(0, 2)), "two of the groups"),
+        (lambda *a: fairness.gap(fairness.Gap(("accuracy",), between=("a", "b")), *a), "codes of two groups"),
         (lambda p, t, g: fairness.accuracy_difference(p, t, g[:3]), "last axis"),
         (lambda p, t, g: fairness.accuracy_difference(p, t, [0, 1, 2, 0], 2), "whole codes"),
         (lambda p, t, g: fairness.accuracy_difference(p, t, g, 2), "integer codes"),

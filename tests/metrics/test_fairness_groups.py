@@ -35,6 +35,8 @@ def test_a_group_of_masked_examples_alone_does_not_occur():
     rows = np.array([[True, False, False, False], [False, False, True, False]])
     codes, names = fairness.group_codes(["a", "b", "c", "b"], rows)
     assert (codes.tolist(), list(names)) == ([0, -1, 1, -1], ["a", "c"])
+    codes, names = fairness.group_codes(["c", "a", "d", None], names=["a", "b", "c"])
+    assert (codes.tolist(), list(names)) == ([2, 0, -1, -1], ["a", "b", "c"])
     with pytest.raises(ValueError, match="one type"):
         fairness.group_codes(["a", 1])
 

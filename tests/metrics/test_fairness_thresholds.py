@@ -31,9 +31,9 @@ def test_is_the_best_of_all_scores(by):
 @pytest.mark.parametrize("equalize", ["true_positive_rate", "selection_rate"])
 def test_groups_come_as_near_to_one_rate_as_their_scores_allow(equalize):
     rng = np.random.default_rng(0)
-    groups = rng.choice(["a", "b"], 2000)
-    targets = (rng.random(2000) < np.where(groups == "a", 0.5, 0.2)).astype(int)
-    scores = rng.normal(targets + 0.8 * (groups == "a"))
+    groups = rng.choice(2, 2000)
+    targets = (rng.random(2000) < np.where(groups == 0, 0.5, 0.2)).astype(int)
+    scores = rng.normal(targets + 0.8 * (groups == 0))
     valid = np.arange(2000) < 1000
     thresholds = fairness.group_thresholds(scores, targets, groups, mask=valid, equalize=equalize)
     one = fairness.choose_threshold(scores, targets, mask=valid)
@@ -41,7 +41,7 @@ def test_groups_come_as_near_to_one_rate_as_their_scores_allow(equalize):
     rate = np.mean(scores[together].astype(np.float32) >= float(one))
     decisions = fairness.apply_threshold(scores, thresholds, groups)
     for group, number in zip(
-        "ab", fairness.by_group(equalize, decisions, targets, groups, mask=valid).values, strict=True
+        range(2), fairness.by_group(equalize, decisions, targets, groups, mask=valid).values, strict=True
     ):
         assert abs(number - rate) <= 0.5 / np.sum(together & (groups == group)) + 1e-6
     # On test examples they are near, and nearer than with one threshold.
@@ -74,7 +74,7 @@ def test_what_has_no_threshold_has_no_decision():
     groups, targets = np.where(groups == 3, -1, groups), np.where(groups == 2, 0, targets)
     thresholds = fairness.group_thresholds(scores, targets, groups, 4, mask)
     assert np.isnan(thresholds).tolist() == [False, False, True, True]
-    decisions = fairness.apply_threshold(scores, thresholds, groups, 4)
+    decisions = fairness.apply_threshold(scores, thresholds, groups)
     np.testing.assert_array_equal(np.isnan(decisions), (groups == -1) | (groups == 2))
     known = groups == 0
     np.testing.assert_array_equal(decisions[known], scores[known] >= thresholds[0])
@@ -98,5 +98,7 @@ def test_what_cannot_be_is_refused():
         fairness.choose_threshold(scores, targets, 30)
     with pytest.raises(ValueError, match="equalize is"):
         fairness.group_thresholds(scores, targets, groups, equalize="accuracy")
-    with pytest.raises(ValueError, match="4 groups need thresholds"):
-        fairness.apply_threshold(scores, [0.5, 0.5], groups, 4)
+    with pytest.raises(ValueError, match="whole codes from -1"):
+        fairness.apply_threshold(scores, [0.5, 0.5], groups)
+    with pytest.raises(ValueError, match="integer codes"):
+        fairness.apply_threshold(scores, [0.5, 0.5], groups.astype(str))

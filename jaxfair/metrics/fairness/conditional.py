@@ -1,5 +1,6 @@
 """Gaps within strata of a controlling attribute: what is left between groups of the same age, say."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 
 from jaxfair.metrics.counted import ratio
 from jaxfair.metrics.fairness.cohort import array, cohort
-from jaxfair.metrics.fairness.gaps import Gap, gap
+from jaxfair.metrics.fairness.gaps import Gap, gap, gap_named, pair_codes
 from jaxfair.metrics.fairness.groups import coded
 
 
@@ -62,11 +63,9 @@ def conditional_gap(
     strata, num_strata, _ = coded(strata, num_strata, given.mask)
     if np.shape(strata)[-1:] != np.shape(given.codes)[-1:]:
         raise ValueError(f"strata have shape {np.shape(strata)}, but there are {np.shape(given.codes)[-1]} examples.")
-    if options.get("between") is not None and given.names is not None:
-        names = list(given.names)
-        if any(group not in names for group in options["between"]):
-            raise ValueError(f"between must be two of the groups {names}, got {options['between']!r}.")
-        options["between"] = tuple(names.index(group) for group in options["between"])
+    which = gap_named(which)
+    if options.get("between") is not None:
+        which = dataclasses.replace(which, between=pair_codes(options.pop("between"), given.num_groups, given.names))
     inside = strata[..., None, :] == np.arange(num_strata)[:, None]
     if given.mask is not None:
         inside = inside & given.mask[..., None, :]

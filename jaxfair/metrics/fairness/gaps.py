@@ -45,6 +45,10 @@ class Gap:
             raise ValueError("A gap of xauc is a difference, and of no other rate beside it.")
         if self.kind == "ratio" and "calibration_bias" in self.rates:
             raise ValueError("calibration_bias may be negative: its ratio says nothing, take the difference.")
+        if self.between is not None and (
+            len(self.between) != 2 or any(not isinstance(code, int) or code < 0 for code in self.between)
+        ):
+            raise ValueError(f"A Gap is between the codes of two groups, whole numbers from 0, not {self.between!r}.")
         for rate in self.rates:
             if rate != "xauc":
                 rate_named(rate)
@@ -103,7 +107,8 @@ def gap(
       `[...]`; NaN where a rate that it needs is, with fewer than two groups, or for a ratio to a rate of 0.
 
     Raises:
-      ValueError: As `by_group`; no gap has this name, or no group is named so.
+      ValueError: As `by_group`; no gap has this name, or a code of `between` is no group. A value of `between` that
+        does not occur is an absent group: the gap is NaN.
     """
     which = gap_named(which)
     given = cohort(predictions, targets, groups, num_groups, mask, weights, threshold)
@@ -128,15 +133,15 @@ def gap_named(which: str | Gap) -> Gap:
 
 
 def pair_codes(between: tuple, num_groups: int, names) -> tuple[int, int]:
-    """Codes of two groups by their names or codes.
+    """Codes of two groups by their names or codes; a name that does not occur is a group that is absent.
 
     Raises:
-      ValueError: They are not two, or not among the groups.
+      ValueError: They are not two, or codes outside `0 .. num_groups - 1`.
     """
     known = list(range(num_groups)) if names is None else list(names)
-    if len(between) != 2 or any(group not in known for group in between):
+    if len(between) != 2 or (names is None and any(group not in known for group in between)):
         raise ValueError(f"between must be two of the groups {known}, got {between!r}.")
-    first, second = (known.index(group) for group in between)
+    first, second = (known.index(group) if group in known else num_groups for group in between)
     return first, second
 
 
@@ -167,6 +172,8 @@ def _value(which: Gap, rates: list[jax.Array]) -> jax.Array:
 def _of_one_rate(which: Gap, values: jax.Array) -> jax.Array:
     """Of `[..., group]`. NaN reaches the largest and the least by itself: `jnp.max` keeps it."""
     if which.between is not None:
+        if max(which.between) >= values.shape[-1]:  # A group that does not occur.
+            return jnp.full(values.shape[:-1], jnp.nan)
         first, second = (values[..., group] for group in which.between)
     elif values.shape[-1] < (1 if which.kind == "worst" else 2):
         return jnp.full(values.shape[:-1], jnp.nan)
@@ -185,6 +192,8 @@ def _asymmetry(values: jax.Array, which: Gap) -> jax.Array:
     """Of the matrix `[..., a, b]`, how far xAUC(a, b) is from xAUC(b, a)."""
     if which.between is not None:
         first, second = which.between
+        if max(first, second) >= values.shape[-1]:
+            return jnp.full(values.shape[:-2], jnp.nan)
         apart = values[..., second, first] - values[..., first, second]
         return jnp.abs(apart) if which.absolute else apart
     if values.shape[-1] < 2:

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 
-def group_codes(values, mask=None) -> tuple[np.ndarray, np.ndarray]:
+def group_codes(values, mask=None, names=None) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the groups that occur, and their names in sorted order.
 
     Args:
       values: `[..., example]`, anything that `np.unique` sorts; NaN, None and the number -1 are no group.
       mask: `[..., example]` boolean, broadcast against `values`; a group that only masked examples have does not occur.
+      names: Those of another sample (of validation data, for test data), sorted: the same codes for the same groups,
+        and -1 for groups that are not among them.
 
     Returns:
       Codes `[..., example]` as int32, -1 for no group, and the names `[group]`.
@@ -39,7 +41,7 @@ def group_codes(values, mask=None) -> tuple[np.ndarray, np.ndarray]:
     shape = values.shape if mask is None else np.broadcast_shapes(values.shape, np.shape(mask))
     occurs = np.broadcast_to(~unknown, shape) if mask is None else ~unknown & np.asarray(mask, bool)
     try:
-        names = np.unique(np.broadcast_to(values, shape)[occurs])
+        names = np.unique(np.broadcast_to(values, shape)[occurs]) if names is None else np.unique(names)
         codes = np.full(values.shape, -1, np.int32)
         if len(names):
             place = np.minimum(np.searchsorted(names, values[~unknown]), len(names) - 1)

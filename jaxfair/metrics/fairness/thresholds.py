@@ -92,7 +92,7 @@ def group_thresholds(
     return _group_thresholds(equalize, rate, *arguments, min_count)
 
 
-def apply_threshold(predictions, threshold, groups=None, num_groups: int | None = None) -> jax.Array:
+def apply_threshold(predictions, threshold, groups=None) -> jax.Array:
     """Decisions at a threshold, or at each example's group's: 1 for positive, 0 for negative.
 
     They go into every rate and gap as predictions, at the usual threshold of 0.5. An example that has no threshold (its
@@ -101,26 +101,21 @@ def apply_threshold(predictions, threshold, groups=None, num_groups: int | None 
     Args:
       predictions: `[..., example]`.
       threshold: `[...]`, or with groups `[..., group]`.
-      groups: `[..., example]`, codes with `num_groups`; without, values that must be those of the validation data,
-        all of which occur here too.
-      num_groups: How many codes.
+      groups: `[..., example]`, codes: `group_codes(values, names=names)` with the names of the validation data, in
+        which other groups may occur than here.
 
     Returns:
       `[..., example]` float32: 1, 0 or NaN.
 
     Raises:
-      ValueError: There are not as many groups as thresholds.
+      ValueError: Groups are no codes, or codes of more groups than there are thresholds.
     """
     predictions, threshold = jnp.asarray(predictions, jnp.float32), jnp.asarray(threshold)
     if groups is None:
         own = threshold[..., None]
     else:
-        codes, num_groups, _ = coded(groups, num_groups)
-        if threshold.shape[-1:] != (num_groups,):
-            raise ValueError(
-                f"apply_threshold: {num_groups} groups need thresholds [..., {num_groups}], got {threshold.shape}; "
-                "give codes and num_groups where not all groups of the validation data occur."
-            )
+        num_groups = threshold.shape[-1] if threshold.ndim else 0
+        codes, _, _ = coded(groups, num_groups)
         inside = members(codes, num_groups)
         own = jnp.sum(jnp.where(inside, threshold[..., None], 0), axis=-2)
         own = jnp.where(jnp.any(inside, axis=-2), own, jnp.nan)
