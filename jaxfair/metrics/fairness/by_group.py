@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jaxfair.metrics.classification import Confusion
 from jaxfair.metrics.counted import counted, ratio
 from jaxfair.metrics.fairness.cohort import Scores, cohort
 from jaxfair.metrics.fairness.groups import members
+from jaxfair.metrics.fairness.outcomes import outcomes_by_group
 from jaxfair.metrics.fairness.rates import rate_named
 from jaxfair.metrics.ranks import weight_below_and_through
 
@@ -89,9 +90,10 @@ def rates_by_group(
 ) -> tuple[ByGroup, ...]:
     """Several rates at once, traced: what `by_group` and everything else of this package computes with."""
     inside = members(codes, num_groups, mask)
+    outcomes, counted_outcomes = outcomes_by_group(*read.decision, inside, weights, threshold)
+    numbers = _numbers(counted_outcomes)
     if weights is not None:
         weights = jnp.asarray(weights)[..., None, :]
-    numbers = _numbers(read, inside, weights, threshold)
     found = []
     for rate in rates:
         if rate == "xauc":
@@ -99,9 +101,11 @@ def rates_by_group(
             counts = jnp.minimum(numbers["positives"][..., :, None], numbers["negatives"][..., None, :])
         else:
             metric, needs, reads = rate_named(rate)
-            options = {"threshold": _aligned(threshold)} if reads == "decision" else {}
-            rows = [jnp.asarray(part)[..., None, :] for part in getattr(read, reads)]
-            values, counts = metric(*rows, inside, weights, **options), numbers[needs]
+            if reads == "decision":
+                values = metric(outcomes)
+            else:
+                values = metric(*(jnp.asarray(part)[..., None, :] for part in getattr(read, reads)), inside, weights)
+            counts = numbers[needs]
         values, counts = jnp.broadcast_arrays(values, counts)
         found.append(ByGroup(jnp.where(counts >= jnp.maximum(min_count, 1), values, jnp.nan), counts))
     return tuple(found)
@@ -110,25 +114,17 @@ def rates_by_group(
 _compiled = jax.jit(rates_by_group, static_argnums=(0, 3))
 
 
-def _aligned(threshold):
-    """`[...]` as `[..., 1, 1]`, beside groups and examples."""
-    return jnp.asarray(threshold)[..., None, None] if np.ndim(threshold) else threshold
-
-
-def _numbers(read: Scores, inside, weights, threshold) -> dict[str, jax.Array]:
+def _numbers(counts: Confusion) -> dict[str, jax.Array]:
     """How many examples `[..., group]` there are of each kind that a rate may need."""
-    predictions, targets = (jnp.asarray(part)[..., None, :] for part in read.decision)
-    counts = inside if weights is None else inside & (weights != 0)
-    positive = targets > 0.5
-    kinds = {
-        "examples": counts,
-        "positives": counts & positive,
-        "negatives": counts & ~positive,
-        "called": counts & (predictions >= _aligned(threshold)),
+    positives = counts.true_positives + counts.false_negatives
+    negatives = counts.false_positives + counts.true_negatives
+    return {
+        "examples": positives + negatives,
+        "positives": positives,
+        "negatives": negatives,
+        "called": counts.true_positives + counts.false_positives,
+        "both": jnp.minimum(positives, negatives),
     }
-    numbers = {kind: jnp.sum(which, axis=-1, dtype=jnp.int32) for kind, which in kinds.items()}
-    numbers["both"] = jnp.minimum(numbers["positives"], numbers["negatives"])
-    return numbers
 
 
 def _cross_group_auc(predictions, targets, inside, weights):

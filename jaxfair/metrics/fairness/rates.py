@@ -1,7 +1,7 @@
 """The rates that groups are compared by, each of a row of examples, with what each of them needs to be defined.
 
-They read `rate(predictions, targets, mask=None, weights=None)` like all metrics of this package, which they are where
-it has them: the true positive rate is `sensitivity`, the positive predictive value `precision`.
+Those that decisions at a threshold decide are functions of the four outcomes, which are summed once for all of them;
+the others read `rate(predictions, targets, mask=None, weights=None)` like all metrics of this package.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,46 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxfair.metrics import classification
+from jaxfair.metrics.classification import Confusion, confusion, pr_auc, roc_auc
 from jaxfair.metrics.counted import counted, ratio
 from jaxfair.metrics.float64 import prepared_by, sides
+
+
+def _selection(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.true_positives + outcomes.false_positives, sum(outcomes))
+
+
+def _true_positive(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.true_positives, outcomes.true_positives + outcomes.false_negatives)
+
+
+def _false_positive(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.false_positives, outcomes.false_positives + outcomes.true_negatives)
+
+
+def _true_negative(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.true_negatives, outcomes.false_positives + outcomes.true_negatives)
+
+
+def _false_negative(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.false_negatives, outcomes.true_positives + outcomes.false_negatives)
+
+
+def _positive_predictive_value(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.true_positives, outcomes.true_positives + outcomes.false_positives)
+
+
+def _accuracy(outcomes: Confusion) -> jax.Array:
+    return ratio(outcomes.true_positives + outcomes.true_negatives, sum(outcomes))
+
+
+def _balanced_accuracy(outcomes: Confusion) -> jax.Array:
+    return (_true_positive(outcomes) + _true_negative(outcomes)) / 2
+
+
+def _f1(outcomes: Confusion) -> jax.Array:
+    tp, fp, _, fn = outcomes
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 @prepared_by(sides)
@@ -21,8 +58,7 @@ def selection_rate(predictions, targets, mask=None, weights=None, *, threshold=0
 
     Args: as `confusion`. Returns `[...]`, NaN where no example counts.
     """
-    tp, fp, tn, fn = classification.confusion(predictions, targets, mask, weights, threshold=threshold)
-    return ratio(tp + fp, tp + fp + tn + fn)
+    return _selection(confusion(predictions, targets, mask, weights, threshold=threshold))
 
 
 @prepared_by(sides)
@@ -31,8 +67,7 @@ def false_positive_rate(predictions, targets, mask=None, weights=None, *, thresh
 
     Args: as `confusion`. Returns `[...]`, NaN where no negative counts.
     """
-    outcomes = classification.confusion(predictions, targets, mask, weights, threshold=threshold)
-    return ratio(outcomes.false_positives, outcomes.false_positives + outcomes.true_negatives)
+    return _false_positive(confusion(predictions, targets, mask, weights, threshold=threshold))
 
 
 @prepared_by(sides)
@@ -41,8 +76,7 @@ def false_negative_rate(predictions, targets, mask=None, weights=None, *, thresh
 
     Args: as `confusion`. Returns `[...]`, NaN where no positive counts.
     """
-    outcomes = classification.confusion(predictions, targets, mask, weights, threshold=threshold)
-    return ratio(outcomes.false_negatives, outcomes.false_negatives + outcomes.true_positives)
+    return _false_negative(confusion(predictions, targets, mask, weights, threshold=threshold))
 
 
 def calibration_bias(predictions, targets, mask=None, weights=None) -> jax.Array:
@@ -93,11 +127,12 @@ class Rate(NamedTuple):
     """A rate with what it needs.
 
     Attributes:
-      metric: `metric(predictions, targets, mask, weights) -> [...]`.
+      metric: `metric(predictions, targets, mask, weights) -> [...]`; of a rate that reads decisions, the same of their
+        `Confusion` alone, which all such rates share.
       needs: Of which examples there must be some: "examples", "positives", "negatives", "called" (called positive) or
         "both" (positives and negatives; their count is that of the fewer).
       reads: What it reads of predictions, which says how float64 is prepared for it: the "decision" at a threshold,
-        which it takes as a keyword, their "order", or the "value".
+        their "order", or the "value".
     """
 
     metric: Callable[..., jax.Array]
@@ -106,17 +141,17 @@ class Rate(NamedTuple):
 
 
 RATES = {
-    "selection_rate": Rate(selection_rate, "examples", "decision"),
-    "true_positive_rate": Rate(classification.sensitivity, "positives", "decision"),
-    "false_positive_rate": Rate(false_positive_rate, "negatives", "decision"),
-    "true_negative_rate": Rate(classification.specificity, "negatives", "decision"),
-    "false_negative_rate": Rate(false_negative_rate, "positives", "decision"),
-    "positive_predictive_value": Rate(classification.precision, "called", "decision"),
-    "accuracy": Rate(classification.accuracy, "examples", "decision"),
-    "balanced_accuracy": Rate(classification.balanced_accuracy, "both", "decision"),
-    "f1": Rate(classification.f1, "examples", "decision"),
-    "roc_auc": Rate(classification.roc_auc, "both", "order"),
-    "pr_auc": Rate(classification.pr_auc, "positives", "order"),
+    "selection_rate": Rate(_selection, "examples", "decision"),
+    "true_positive_rate": Rate(_true_positive, "positives", "decision"),
+    "false_positive_rate": Rate(_false_positive, "negatives", "decision"),
+    "true_negative_rate": Rate(_true_negative, "negatives", "decision"),
+    "false_negative_rate": Rate(_false_negative, "positives", "decision"),
+    "positive_predictive_value": Rate(_positive_predictive_value, "called", "decision"),
+    "accuracy": Rate(_accuracy, "examples", "decision"),
+    "balanced_accuracy": Rate(_balanced_accuracy, "both", "decision"),
+    "f1": Rate(_f1, "examples", "decision"),
+    "roc_auc": Rate(roc_auc, "both", "order"),
+    "pr_auc": Rate(pr_auc, "positives", "order"),
     "calibration_bias": Rate(calibration_bias, "examples", "value"),
     "expected_calibration_error": Rate(expected_calibration_error, "examples", "value"),
 }
