@@ -62,20 +62,6 @@ def test_equals_a_loop_over_the_same_draws_and_pairs_two_models():
     assert (found.num_subjects == len(np.unique(subject[mask]))).all()
 
 
-def test_agrees_with_the_bootstrap_of_one_metric():
-    scores, targets, attributes, subject, mask = cohort(2)
-    arguments = {"key": jax.random.key(3), "mask": mask, "num_resamples": 60, "level": 0.9, "batch_size": 20}
-
-    def accuracy_gap(predictions, targets, mask, weights):
-        return fairness.accuracy_difference(predictions, targets, attributes["sex"], 2, mask, weights, between=(0, 1))
-
-    expected = metrics.bootstrap_interval(accuracy_gap, scores, targets, subject, **arguments)
-    gaps = (fairness.Gap(("accuracy",), between=(0, 1)),)
-    found = fairness.gap_intervals(scores, targets, attributes["sex"], subject, gaps=gaps, **arguments)
-    for own, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(own[0], other, atol=1e-6)
-
-
 def test_strata_keep_the_number_of_patients_in_each_and_may_not_divide_one():
     _, targets, _, subject, _ = cohort(4)
     few = np.where(subject < 2, 0, 1)  # Two patients: without strata one resample in eight lacks both.
@@ -149,9 +135,14 @@ def test_what_cannot_be_is_refused():
         ({"level": 95}, "between 0 and 1"),
         ({"strata": subject[1:]}, "strata have shape"),
         ({"gaps": ["unfairness"]}, "no gap"),
+        ({"gaps": "accuracy_difference"}, "list of at least one"),
+        ({"groups": {}}, "at least one attribute"),
+        ({"num_resamples": 0}, "at least 1"),
+        ({"batch_size": 2.5}, "whole number"),
+        ({"paired": True, "predictions": scores[0]}, "2, ..., example"),
     ]:
-        given = {"subject": subject, **options, **bad}
+        given = {"predictions": scores, "groups": attributes, "subject": subject, **options, **bad}
         with pytest.raises(ValueError, match=message):
-            fairness.gap_intervals(scores, targets, attributes, **given)
+            fairness.gap_intervals(targets=targets, **given)
     with pytest.raises(ValueError, match="one shape"):
         fairness.paired_gap_intervals(scores, scores[0], targets, attributes, subject, **options)

@@ -28,6 +28,15 @@ def test_is_the_best_of_all_scores(by):
         assert (candidates[np.array(values) > max(values) + 1e-6] < threshold).all()
 
 
+def test_without_a_class_there_is_no_threshold_and_all_or_nobody_can_be_selected():
+    scores, targets, _, mask, weights = tables(range(12), 2)  # The programs of the test above serve again.
+    for by in ("balanced_accuracy", "f1"):
+        assert np.isnan(fairness.choose_threshold(scores, 0 * targets, by, mask, weights)).all()
+    assert np.isposinf(fairness.choose_threshold(scores, targets, 0.0, mask, weights)).all()
+    lowest = np.min(scores, axis=1, where=mask, initial=9)
+    np.testing.assert_array_equal(fairness.choose_threshold(scores, targets, 1.0, mask, weights), lowest)
+
+
 @pytest.mark.parametrize("equalize", ["true_positive_rate", "selection_rate"])
 def test_groups_come_as_near_to_one_rate_as_their_scores_allow(equalize):
     rng = np.random.default_rng(0)
@@ -83,10 +92,6 @@ def test_what_has_no_threshold_has_no_decision():
     ]  # fmt: skip
     many = fairness.group_thresholds(scores, targets, groups, 4, mask, min_count=10_000)
     assert np.isnan(many).all()
-    assert np.isnan(fairness.choose_threshold(scores, 0 * targets))
-    assert np.isnan(fairness.choose_threshold(scores, 0 * targets, "f1"))
-    np.testing.assert_array_equal(fairness.choose_threshold(scores, targets, 0.0), np.inf)
-    np.testing.assert_array_equal(fairness.choose_threshold(scores, targets, 1.0), scores.min())
     np.testing.assert_array_equal(fairness.apply_threshold(np.array([0.1, 0.5, np.nan]), 0.5), [0, 1, np.nan])
 
 

@@ -78,14 +78,23 @@ def gap_intervals(
       NaN where the estimate is.
 
     Raises:
-      ValueError: As `gap`; a subject is missing or lies in two strata.
+      ValueError: As `gap`; a subject is missing or lies in two strata; a number is not what it has to be.
 
     References:
       Efron and Tibshirani, An Introduction to the Bootstrap, 1993, sections 8.3 and 13.3.
     """
     check_level(level)
+    for name, number in (("num_resamples", num_resamples), ("batch_size", batch_size)):
+        if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {number!r}.")
+    if isinstance(gaps, str | Gap) or not len(gaps):
+        raise ValueError(f"gaps are a list of at least one name or Gap, got {gaps!r}.")
+    if paired and np.shape(predictions)[:1] != (2,):
+        raise ValueError(f"Paired predictions are [2, ..., example], got {np.shape(predictions)}.")
     named = isinstance(groups, Mapping)
     attributes = groups if named else {"": groups}
+    if not attributes:
+        raise ValueError("Give at least one attribute.")
     counts = num_groups if isinstance(num_groups, Mapping) else dict.fromkeys(attributes, num_groups)
     given = [
         cohort(predictions, targets, values, counts.get(name), mask, weights, threshold)
