@@ -1,5 +1,6 @@
 """Metrics `metric(predictions, targets, mask=None, weights=None)`, batched over leading axes, with intervals."""
 
+from jaxfair.metrics import fairness as fairness
 from jaxfair.metrics.bootstrap import Interval, bootstrap_interval, resample_subjects
 from jaxfair.metrics.bounds import Bounds, bounds_of, difference_bounds
 from jaxfair.metrics.classification import (
