@@ -240,6 +240,19 @@ def weights_of_classes(b):
     return [len(b) / (2 * (b == c).sum()) if (b == c).any() else 0 for c in (0, 1)]
 
 
+def contrastive(a, b):
+    h = np.stack([a, np.ones(len(a))], 1)
+    h /= np.linalg.norm(h, axis=1, keepdims=True)
+    total = 0
+    for i in range(len(a)):
+        others = [j for j in range(len(a)) if j != i]
+        same = [j for j in others if b[j] == b[i]]
+        if same and len(set(b)) > 1:
+            likeness = h @ h[i] / 0.1
+            total -= np.mean(likeness[same]) - np.log(np.exp(likeness[others]).sum())
+    return total / len(a) if len(a) else 0
+
+
 # Name: the loss of (a, b, mask), and a plain one of the examples that count.
 LOSSES = {
     "class_weights": (
@@ -259,6 +272,10 @@ LOSSES = {
     "standardize": (
         lambda a, b, mask: losses.masked_sum(losses.standardize(a, mask) * b, mask),
         lambda a, b: (standardized(a) * b).sum(),
+    ),
+    "supervised_contrastive": (
+        lambda a, b, mask: losses.supervised_contrastive(jnp.stack([a, jnp.ones_like(a)], 1), b, mask),
+        contrastive,
     ),
     "unbiased_squared_covariance": (losses.unbiased_squared_covariance, unbiased_squared_covariance),
     "weighted_cross_entropy": (

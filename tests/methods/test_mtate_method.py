@@ -117,24 +117,3 @@ def test_labels_of_domains_are_seen_only_where_asked_for(result):
     hidden = program(DATA["domains"], False).outcome
     np.testing.assert_array_equal(hidden, program(flipped, False).outcome)
     assert np.abs(program(DATA["domains"], True).outcome - program(flipped, True).outcome).max() > 1e-4
-
-
-def test_reversal_turns_the_representation_against_the_domains():
-    """Of one step: the gradient from the domains alone changes its sign below the classifiers, and not in them."""
-    member = jax.tree.map(lambda leaf: leaf[0], members(reversal=[1.0], contrastive_weight=[0.0]))
-    variables = jax.jit(SETTING.network.init)(jax.random.key(0), DATA["inputs"][:1], static=DATA["static"][:1])
-    blind = DATA | {"outcome": np.full(SIZE, np.nan, np.float32)}
-
-    def gradient(reversal):
-        def value(params):
-            outputs = SETTING.network.apply(
-                variables | {"params": params}, DATA["inputs"], static=DATA["static"], reversal=reversal
-            )
-            return mtate.total_loss(outputs, blind, jnp.ones(SIZE, bool), member.hyperparameters)
-
-        return jax.grad(value)(variables["params"])
-
-    plain, reversed_ = jax.jit(lambda: (gradient(None), gradient(1.0)))()
-    jax.tree.map(np.testing.assert_array_equal, plain["domain_classifiers"], reversed_["domain_classifiers"])
-    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(plain["feature_0"])) > 0
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, -b, atol=1e-7), plain["feature_0"], reversed_["feature_0"])

@@ -122,6 +122,7 @@ def test_a_patient_without_steps(lstm, gru_d):
         laws.assert_finite_without_steps(call, params)
 
 
+@pytest.mark.slow
 def test_members_side_by_side(lstm, gru_d):
     laws.assert_members_side_by_side(LSTM, lstm[1])
     # Without `since`, which is then counted in steps.
