@@ -30,10 +30,11 @@ SHAPES = [
 STEPS = [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2)]  # Stride and dilation.
 GROUPS = [(1, 6, 4), (2, 6, 4), (6, 6, 6), (3, 3, 6)]  # Groups, channels, features; the last two are depthwise.
 EVERY_CASE = list(itertools.product(SHAPES, STEPS, GROUPS))
-# A quarter of them, in which every pair of a shape, a step and a grouping still meets.
+# An eighth of them, in which every pair of a step and a grouping, and every other pair of a shape and a step, meets.
 CASES = [
-    (shape, step, GROUPS[(i + j) % len(GROUPS)])
+    (shape, step, GROUPS[(i // 2 + j) % len(GROUPS)])
     for (i, shape), (j, step) in itertools.product(enumerate(SHAPES), enumerate(STEPS))
+    if (i + j) % 2 == 0
 ]
 
 

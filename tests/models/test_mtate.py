@@ -339,6 +339,7 @@ def test_reinsertion_and_the_maximum_over_time_by_hand():
     np.testing.assert_array_equal(mtate_modules.reinsert(latent[:, 0], jnp.array([3, 1]), 4), [[0, -2, 0, 1]])
 
 
+@pytest.mark.slow  # A sweep of its stage is in tests/methods.
 def test_members_side_by_side_equal_members_one_by_one():
     model = Mtate(dataclasses.replace(SMALL, num_blocks=1))
 

@@ -170,6 +170,7 @@ def test_masked_entries_change_nothing_and_have_no_gradient(network):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(b).max()), found, expected)
 
 
+@pytest.mark.slow  # Its parts are, in test_conv and test_ecg_cnn.
 @pytest.mark.parametrize("network", ["blend_res2net"], indirect=True)  # The others are made of parts of it.
 def test_members_side_by_side_equal_members_one_by_one(network):
     model, variables = network

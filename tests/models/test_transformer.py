@@ -98,7 +98,7 @@ def test_a_patient_without_steps(network):
     laws.assert_finite_without_steps(call, params)
 
 
-@pytest.mark.slow  # MTATE's, of the same parts, are compared in the fast tests.
+@pytest.mark.slow
 def test_members_side_by_side(network):
     laws.assert_members_side_by_side(MODEL, network[1])
 

@@ -39,7 +39,10 @@ def test_a_sweep_equals_its_single_runs(segments):
     assert_same(sweeps.sweep(stages, members, DATA, segments=segments), members, stages)
 
 
-@pytest.mark.parametrize(("width", "num_devices"), [(1, 1), (2, 2), (5, 2), (16, 1)])
+@pytest.mark.parametrize(
+    ("width", "num_devices"),
+    [(1, 1), (5, 2), pytest.param(2, 2, marks=pytest.mark.slow), pytest.param(16, 1, marks=pytest.mark.slow)],
+)
 def test_width_and_devices_change_nothing(width, num_devices):
     _, members = grid_and_members()  # 12 members: most of these widths do not divide them.
     stages = regression.stages()

@@ -10,7 +10,9 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+# In one process, cut at every segment, the fast tests of the queue say the same.
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 10])
 def test_a_sweep_killed_again_and_again_ends_bit_by_bit_as_an_undisturbed_one(tmp_path, kills):
     command = [sys.executable, killed_sweep.__file__, str(tmp_path), str(kills)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -168,7 +168,15 @@ def counted(num_epochs):
     return training.Stage("counted", num_epochs, init, epoch, lambda state: state["ran"] >= state["own"]), computed
 
 
-@pytest.mark.parametrize(("num_devices", "width", "places"), [(1, 1, 3), (2, 4, 8), (1, 8, 8), (1, 4, None)])
+@pytest.mark.parametrize(
+    ("num_devices", "width", "places"),
+    [
+        (1, 1, 3),
+        (2, 4, 8),
+        pytest.param(1, 8, 8, marks=pytest.mark.slow),
+        pytest.param(1, 4, None, marks=pytest.mark.slow),
+    ],
+)
 def test_hardly_an_epoch_is_computed_that_no_member_needs(num_devices, width, places):
     """Own epochs from 10 to 100: a `vmap` of all would compute 100 for each."""
     own = np.random.default_rng(1).integers(10, 101, size=120)
