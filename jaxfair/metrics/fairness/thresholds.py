@@ -133,8 +133,7 @@ def _best(by, predictions, targets, mask, weights):
     # Where nothing counts, no score is a candidate.
     value = jnp.where(weights > 0, value, -jnp.inf)
     value, scores = _with_infinity(value, scores, 0.5 if by == "balanced_accuracy" else 0)
-    best = jnp.max(value, axis=-1, keepdims=True)
-    chosen = jnp.max(jnp.where(value == best, scores, -jnp.inf), axis=-1)
+    chosen = _highest_of_the_best(value, scores)
     defined = (sick > 0) if by == "f1" else (sick > 0) & (total > sick)
     return jnp.where(defined[..., 0], chosen, jnp.nan)
 
@@ -149,7 +148,7 @@ def _at_rate(which, rate, predictions, targets, mask, weights):
     rate = jnp.asarray(rate, value.dtype)[..., None]
     off = jnp.where(counts > 0, jnp.abs(value - rate), jnp.inf)
     off, scores = _with_infinity(off, scores, jnp.abs(0 - rate))
-    chosen = jnp.max(jnp.where(off == jnp.min(off, axis=-1, keepdims=True), scores, -jnp.inf), axis=-1)
+    chosen = _highest_of_the_best(-off, scores)
     defined = total > 0 if which == "selection_rate" else sick > 0
     return jnp.where(defined[..., 0], chosen, jnp.nan)
 
@@ -186,6 +185,13 @@ def _called(scores, positives, weights):
     _, called = weight_below_and_through(-scores, weights)
     _, right = weight_below_and_through(-scores, positives)
     return called, right, jnp.sum(weights, axis=-1, keepdims=True), jnp.sum(positives, axis=-1, keepdims=True)
+
+
+def _highest_of_the_best(value, scores):
+    """By its place: values compared with their largest may not be equal to it, where XLA computes them anew."""
+    order = jnp.argsort(-scores, axis=-1)
+    place = jnp.argmax(jnp.take_along_axis(value, order, axis=-1), axis=-1, keepdims=True)
+    return jnp.take_along_axis(jnp.take_along_axis(scores, order, axis=-1), place, axis=-1)[..., 0]
 
 
 def _with_infinity(value, scores, of_infinity):
