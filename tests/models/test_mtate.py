@@ -215,8 +215,8 @@ def test_masked_latent_features_have_no_influence(norm_axis):
     corrupt = X.copy()
     corrupt[..., [0, 3]] = np.nan
     np.testing.assert_array_equal(gradient(corrupt)[0], value)
-    # Normalised over its own time course, a single step is 0 whatever it holds.
-    assert np.any(np.asarray(to_latent)[3] != 0) == (norm_axis == "feature")
+    # Normalised over its own time course, a single step is 0 whatever it holds, but for rounding.
+    assert (np.abs(to_latent[3]).max() > 0.01 * np.abs(to_latent).max()) == (norm_axis == "feature")
 
 
 def test_the_vmapped_modules_are_single_modules_with_the_same_weights(network):

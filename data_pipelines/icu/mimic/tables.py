@@ -24,7 +24,7 @@ WHAT_FOR = {
 }
 # By column, what MIMIC-III and MIMIC-IV call it.
 _NAMES = {"stay": ("icustay_id", "stay_id"), "code": ("icd9_code", "icd_code")}
-ROWS = 500_000  # Of a piece: some 100 MB of a table of 15 columns.
+ROWS = 250_000  # Of a piece: at most some 300 MB of memory while it is parsed.
 
 
 def find(folder: pathlib.Path, name: str) -> pathlib.Path:
