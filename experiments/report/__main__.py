@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from experiments.report.page import write_report
 from experiments.results.reading import read_workdir
@@ -16,6 +16,7 @@ from experiments.run import launch  # noqa: F401  # Defines --workdir.
 
 def rebuild(argv: Sequence[str]) -> None:
     """The page of the run in --workdir, by its study's own sections if it has some."""
+    logging.set_verbosity(logging.ERROR)  # JAX tells of each accelerator that is not there.
     workdir = flags.FLAGS.workdir
     if len(argv) > 1 or not workdir:
         raise app.UsageError("Name the run's folder: python -m experiments.report --workdir=DIR")
