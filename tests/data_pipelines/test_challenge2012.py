@@ -115,6 +115,13 @@ def test_survival_before_admission_is_unknown_and_counted(tmp_path):
     assert found.counts["impossible_survival"] == 1
 
 
+def refusal(folder):
+    """The sentence with which a folder is refused."""
+    with pytest.raises((ValueError, FileNotFoundError)) as refused:
+        challenge2012.load(folder)
+    return str(refused.value)
+
+
 BAD_FIRST = {
     "a number": ("HR,73", "HR,high", "132539.txt, line 8: HR is 'high', which is no number."),
     "infinite": ("HR,73", "HR,inf", "line 8: HR is 'inf', which is no number."),
@@ -145,10 +152,9 @@ def test_a_bad_row_is_named_with_file_and_line(tmp_path, name):
     good, bad, message = BAD_FIRST[name]
     assert good in FIRST
     folder = write(tmp_path, FIRST.replace(good, bad, 1))
-    with pytest.raises(ValueError) as refused:  # noqa: PT011  # The sentence is compared below.
-        challenge2012.load(folder)
-    assert message in str(refused.value)
-    assert str(folder) in str(refused.value)
+    sentence = refusal(folder)
+    assert message in sentence
+    assert str(folder) in sentence
 
 
 BAD_OUTCOMES = {
@@ -165,10 +171,7 @@ BAD_OUTCOMES = {
 def test_bad_outcomes_are_named(tmp_path, name):
     good, bad, message = BAD_OUTCOMES[name]
     assert good in OUTCOMES
-    folder = write(tmp_path, outcomes=OUTCOMES.replace(good, bad, 1))
-    with pytest.raises((ValueError, FileNotFoundError)) as refused:
-        challenge2012.load(folder)
-    assert message in str(refused.value)
+    assert message in refusal(write(tmp_path, outcomes=OUTCOMES.replace(good, bad, 1)))
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -190,9 +193,7 @@ def test_what_is_missing_is_named(tmp_path):
     ],
 )
 def test_a_stay_without_rows_is_named(tmp_path, text, message):
-    with pytest.raises(ValueError) as refused:  # noqa: PT011  # The sentence is compared below.
-        challenge2012.load(write(tmp_path, second=text))
-    assert message in str(refused.value)
+    assert message in refusal(write(tmp_path, second=text))
 
 
 @pytest.mark.real_data

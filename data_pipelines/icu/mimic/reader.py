@@ -150,7 +150,7 @@ def _charted(folder, stays, counts):
     number = {item: place for place, each in enumerate(variables.values()) for item in each.charted}
     place = pd.Index(stays["stay"])
     columns = {"stay": "id", "itemid": "id", "charttime": "time", "valuenum": "number"}
-    for rows in _wanted(folder, "chartevents", columns, {"error": "number", "warning": "number"}, number):
+    for rows in _wanted(folder, "chartevents", columns, {"error": "number"}, number):
         whose = place.get_indexer(rows["stay"].fillna(-1).astype(np.int64))
         keep = whose >= 0
         if "error" in rows:
