@@ -8,10 +8,11 @@ import jax
 import numpy as np
 import pandas as pd
 
-from experiments.aml.references import boosting_probe, side_by_side
+from experiments.aml.references import boosting_probe
 from experiments.results.contract import long
 from experiments.results.members import curves, predictions
 from experiments.run.context import Context
+from experiments.run.host import side_by_side
 from experiments.run.sweeping import Swept, over_members
 from jaxfair import metrics, sweeps
 from jaxfair.methods import aml_evaluation

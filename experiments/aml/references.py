@@ -1,9 +1,6 @@
 """What simple methods reach on the same beats, and boosting as a probe: scikit-learn, on the host."""
 
-import concurrent.futures
-import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
@@ -12,10 +9,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from experiments.results.contract import long
 from experiments.run.context import Context
+from experiments.run.host import side_by_side
 from experiments.run.parts import Stored
 from experiments.run.study import Output
 from jaxfair.methods.aml_evaluation import age_prediction, detection
@@ -36,23 +33,6 @@ def boosting_probe(features: np.ndarray, attribute: np.ndarray, train: np.ndarra
         return np.full(len(features), np.nan)
     model = HistGradientBoostingRegressor(random_state=seed)
     return model.fit(features[train], attribute[train]).predict(features)
-
-
-def side_by_side(function: Callable[..., Any], each: dict[str, tuple]) -> Iterator[tuple[str, Any]]:
-    """Name by name `function(*arguments)`, computed on all cores from this call on, one core a call.
-
-    Boosting of some hundred rows is too little for several threads: on a busy machine, where they wait for one another,
-    it took 10 to 60 times as long with two threads as with one.
-    """
-
-    def on_one_core(arguments):
-        with threadpool_limits(1, user_api="openmp"):  # Of the calling thread only.
-            return function(*arguments)
-
-    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-    futures = {name: pool.submit(on_one_core, arguments) for name, arguments in each.items()}
-    pool.shutdown(wait=False)
-    return ((name, future.result()) for name, future in futures.items())
 
 
 NUM_METHODS = 5  # That `infarction_scores` and `predicted_ages` yield together.
