@@ -185,7 +185,7 @@ def _windows(config, source):
         kept = source.hours >= config.window
         what = f"in the unit for {config.window} hours"
         steps.append(_step(what, stays, stay[kept]))
-        if not config.data == "challenge2012":  # Its official task is of all stays, and its deaths are by the day.
+        if config.data != "challenge2012":  # Its official task is of all stays, and its deaths are by the day.
             kept &= ~(source.death <= config.window)
             steps.append(_step("alive then", stays, stay[kept]))
         kept &= ~np.isnan(outcome)

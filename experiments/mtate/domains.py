@@ -99,8 +99,8 @@ def domain_labels(stays: Stays, names: Sequence[str]) -> np.ndarray:
         if len(groups) < 2:
             whose = domain.groups[int(groups[0])] if len(groups) else "no known group"
             raise ValueError(
-                f"--config.domains: all {len(label)} stays are of one group of domain {name!r} ({whose}), so nothing can"
-                " be compared; leave it out."
+                f"--config.domains: all {len(label)} stays are of one group of domain {name!r} ({whose}), so there is "
+                "nothing to compare; leave it out."
             )
         columns.append(label)
     return np.stack(columns, axis=1)

@@ -221,7 +221,7 @@ def _predictions(data: IcuData, name: str, scored: Scored) -> pd.DataFrame:
 
 
 def _attention(config: Any, data: IcuData, inputs: Mapping[str, Stored]) -> pd.DataFrame:
-    """Of MTATE's first seed, a row an evaluation example and domain: outcome loss, domain loss, attention (Figure 4)."""
+    """Figure 4 of MTATE's first seed, a row an evaluation example and domain: both losses, attention."""
     chosen, _ = methods.chosen_members(data, inputs["mtate"], MAIN_RULE)
     arrays, tables = inputs["mtate"].arrays, []
     for row in chosen[chosen["seed"] == 0].itertuples():

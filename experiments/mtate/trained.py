@@ -43,9 +43,12 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
             kept.append(_of_the_chosen(run, program, members, found[-1]["logit"], variables, arrays, fold, swept))
     size = len(tables[0][0])
     joined = [
-        pd.concat([each[number].assign(member=each[number]["member"] + fold * size) for fold, each in enumerate(tables)],
-                  ignore_index=True) for number in (0, 1)
-    ]  # fmt: skip
+        pd.concat(
+            [each[number].assign(member=each[number]["member"] + fold * size) for fold, each in enumerate(tables)],
+            ignore_index=True,
+        )
+        for number in (0, 1)
+    ]
     members, results = (table.assign(fold=table["fold"] + 1) for table in joined)
     stacked = {key: np.concatenate([each[key] for each in found]) for key in found[0]}
     if kept:
@@ -67,7 +70,7 @@ def _places(placement: sweeps.Placement) -> int | None:
 
 
 def _of_the_chosen(run, program, members, logit, variables, arrays, fold, swept):
-    """The representation of the chosen candidates of the first seeds; of the first member also one patient's attention."""
+    """The representation of the chosen candidates of the first seeds; on the first fold also one patient's attention."""
     config, data = run.config, run.data
     judged = selection.validation_metrics(data, logit, np.full(len(members), fold))
     chosen = selection.choose(members, judged, "roc_auc")
