@@ -70,7 +70,7 @@ def _places(placement: sweeps.Placement) -> int | None:
 
 
 def _of_the_chosen(run, program, members, logit, variables, arrays, fold, swept):
-    """The representation of the chosen candidates of the first seeds; on the first fold also one patient's attention."""
+    """The representation of the first seeds' chosen candidates; on the first fold also one patient's attention."""
     config, data = run.config, run.data
     judged = selection.validation_metrics(data, logit, np.full(len(members), fold))
     chosen = selection.choose(members, judged, "roc_auc")
