@@ -96,9 +96,11 @@ def measured(
     fold, example = np.nonzero(evaluate)
     logit = scored.logit[seed, fold, example].astype(np.float64)
     positive = outcome[example].astype(np.float64)
-    centred = logit - scored.threshold[seed, fold]
+    anchor = _finite(scored.threshold[seed], scored.logit[seed], evaluate)
+    centred = logit - anchor[fold]
     of_domain = None if scored.decisions is None else scored.decisions[:, seed, fold, example].astype(np.float64)
-    decided = np.where(np.isnan(centred), np.nan, centred >= 0) if of_domain is None else of_domain.mean(0)
+    called = logit >= scored.threshold[seed, fold]
+    decided = np.where(np.isnan(centred), np.nan, called) if of_domain is None else of_domain.mean(0)
     risk = 1 / (1 + np.exp(-logit))
     values: dict[tuple[str, str], np.ndarray] = {}
     areas = []
@@ -114,7 +116,8 @@ def measured(
     for metric in ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate"):
         values["", metric] = rates[metric]
     values["", "balanced_accuracy"] = (rates["true_positive_rate"] + 1 - rates["false_positive_rate"]) / 2
-    values["", "brier"] = own @ (risk - positive) ** 2 / counts[:, 0]
+    with np.errstate(invalid="ignore"):  # None of a small test set may be in a resample.
+        values["", "brier"] = own @ (risk - positive) ** 2 / counts[:, 0]
     groups, sizes = {}, {}
     for place, name in enumerate(names):
         here = decided if of_domain is None else of_domain[place]
@@ -139,6 +142,12 @@ def measured(
         values["all", gap] = np.mean([values[name, gap] for name in names], axis=0)
     values["all", "worst_group_accuracy"] = np.min([values[name, "worst_group_accuracy"] for name in names], axis=0)
     return Measured(values, groups, sizes)
+
+
+def _finite(threshold, logit, evaluate):
+    """Thresholds `[fold]` from which scores can be measured: infinity, which calls nobody, is at the highest of them."""
+    highest = np.max(logit, axis=1, initial=-np.inf, where=evaluate)
+    return np.where(np.isposinf(threshold), np.where(np.isneginf(highest), 0, highest), threshold).astype(np.float64)
 
 
 def _columns(positive, decided, risk):
