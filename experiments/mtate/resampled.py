@@ -145,7 +145,7 @@ def measured(
 
 
 def _finite(threshold, logit, evaluate):
-    """Thresholds `[fold]` from which scores can be measured: infinity, which calls nobody, is at the highest of them."""
+    """Thresholds `[fold]` that scores can be measured from: infinity, which calls nobody, is at the highest score."""
     highest = np.max(logit, axis=1, initial=-np.inf, where=evaluate)
     return np.where(np.isposinf(threshold), np.where(np.isneginf(highest), 0, highest), threshold).astype(np.float64)
 
