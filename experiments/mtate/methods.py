@@ -77,8 +77,13 @@ def _group_thresholds(logit, outcome, code, validate):
 
 
 def _optimized(logit, outcome, code, validate):
-    """Hardt et al.: equalized odds by randomised thresholds, as fairlearn's ThresholdOptimizer."""
+    """Hardt et al.: equalized odds by randomised thresholds, as fairlearn's ThresholdOptimizer.
+
+    NaN where the validation examples of a group have one outcome only, or the member diverged: nothing can be fitted.
+    """
     rows = np.flatnonzero(validate & (code >= 0))
+    if len(np.unique(2 * code[rows] + outcome[rows])) < 4 or np.isnan(logit[rows]).any():
+        return np.full(len(logit), np.nan, np.float32)
     rules = threshold_optimizer.fit(
         logit[rows], outcome[rows], code[rows], constraint="equalized_odds", objective="balanced_accuracy", num_groups=2
     )
