@@ -64,7 +64,7 @@ class IcuData:
         return len(self.train)
 
     def arrays(self, fold: int, channels: tuple[str, ...] = ("measured", "since")) -> dict[str, np.ndarray]:
-        """What networks take, standardised by the training examples of a fold.
+        """What networks take: skewed variables on a logarithmic scale, standardised by a fold's training examples.
 
         Args:
           fold: From 0.
@@ -76,8 +76,9 @@ class IcuData:
           `static` `[example, static]`; `outcome` `[example]`; `domains` `[example, domain]`.
         """
         train = self.train[fold]
-        mean, deviation = windows.normalization(self.values, train)
-        filled, measured, since = windows.filled(self.values, self.normal)
+        values, ordinary = (normal.on_log_scale(each, self.variables) for each in (self.values, self.normal))
+        mean, deviation = windows.normalization(values, train)
+        filled, measured, since = windows.filled(values, ordinary)
         inputs = [np.clip((filled - mean) / deviation, -OUTLIER, OUTLIER)]
         inputs += [{"measured": measured, "since": since / self.values.shape[1]}[name] for name in channels]
         return {
@@ -280,8 +281,9 @@ def _with_folds(config, parts):
     else:
         evaluate, validate = held_out, np.zeros_like(held_out)
         for number, rest in enumerate(~held_out):
-            _, chosen = splits.holdout_by_subject(together[rest], config.validation_share, seed=number)
-            validate[number, np.flatnonzero(rest)[chosen]] = True
+            _, validate[number] = splits.holdout_by_class(
+                fields["outcome"], config.validation_share, number, among=rest, subject=together
+            )
         train = ~evaluate & ~validate
     data = IcuData(
         domain_names=tuple(config.domains),
