@@ -29,8 +29,7 @@ YAIB = {
     "urine": 60, "wbc": 7,
 }  # fmt: skip
 
-# Whose values span orders of magnitude: what is taken to be normal is then near the low end, and the logarithm is closer
-# to a normal distribution. Names of all sources.
+# Whose values span orders of magnitude, so that their logarithms are closer to a normal distribution. Of all sources.
 SKEWED = frozenset(
     (
         "ALP", "ALT", "AST", "BUN", "Bilirubin", "Creatinine", "Glucose", "Lactate", "PaO2", "PaCO2", "Platelets",

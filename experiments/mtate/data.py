@@ -281,9 +281,7 @@ def _with_folds(config, parts):
     else:
         evaluate, validate = held_out, np.zeros_like(held_out)
         for number, rest in enumerate(~held_out):
-            _, validate[number] = splits.holdout_by_class(
-                fields["outcome"], config.validation_share, number, among=rest, subject=together
-            )
+            validate[number] = _held_out(fields["outcome"], together, rest, config.validation_share, number)
         train = ~evaluate & ~validate
     data = IcuData(
         domain_names=tuple(config.domains),
@@ -294,6 +292,16 @@ def _with_folds(config, parts):
     )
     _check_classes(data)
     return data
+
+
+def _held_out(outcome, together, among, share, seed):
+    """`[example]`, a share of those who are kept together, the same of those with a positive window and the others."""
+    names, code = np.unique(together, return_inverse=True)
+    positive, there = np.zeros(len(names), np.int64), np.zeros(len(names), bool)
+    np.maximum.at(positive, code[among], (outcome[among] == 1).astype(np.int64))
+    there[code[among]] = True
+    _, chosen = splits.holdout_by_class(positive, share, seed, among=there, names=("without deaths", "with deaths"))
+    return among & chosen[code]
 
 
 def _joined(one, other, config):
