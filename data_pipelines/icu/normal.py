@@ -1,4 +1,4 @@
-"""Normal values of intensive care measurements: what stands in a window where nothing was measured yet.
+"""Normal values of intensive care measurements, which stand where nothing was measured yet, and their scale.
 
 Nobody measures what he expects to be normal, so that is a better guess than the mean of those who were measured.
 
@@ -28,6 +28,25 @@ YAIB = {
     "ph": 7.4, "phos": 3.5, "plt": 250, "po2": 90, "ptt": 30, "resp": 18.5, "sbp": 110, "temp": 36.65, "tnt": 0.01,
     "urine": 60, "wbc": 7,
 }  # fmt: skip
+
+# Whose values span orders of magnitude, so that their logarithms are closer to a normal distribution. Of all sources.
+SKEWED = frozenset(
+    (
+        "ALP", "ALT", "AST", "BUN", "Bilirubin", "Creatinine", "Glucose", "Lactate", "PaO2", "PaCO2", "Platelets",
+        "TroponinI", "TroponinT", "Urine", "WBC",
+        "alp", "alt", "ast", "bun", "bili", "bili_dir", "bnd", "ck", "ckmb", "crea", "crp", "glu", "inr_pt", "lact",
+        "lymph", "pco2", "plt", "po2", "ptt", "tnt", "urine", "wbc",
+        "bilirubin", "creatinine", "white_blood_cells",
+    )
+)  # fmt: skip
+
+
+def on_log_scale(values: np.ndarray, variables: Sequence[str]) -> np.ndarray:
+    """`[..., variable]` with log(1 + x) in the place of the `SKEWED` variables; what is below 0 there counts as 0."""
+    chosen = np.array([name in SKEWED for name in variables])
+    scaled = np.array(values)
+    scaled[..., chosen] = np.log1p(np.maximum(scaled[..., chosen], 0))
+    return scaled
 
 
 def normal_values(variables: Sequence[str], table: dict[str, float], where: str) -> np.ndarray:

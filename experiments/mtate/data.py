@@ -64,7 +64,7 @@ class IcuData:
         return len(self.train)
 
     def arrays(self, fold: int, channels: tuple[str, ...] = ("measured", "since")) -> dict[str, np.ndarray]:
-        """What networks take, standardised by the training examples of a fold.
+        """What networks take: skewed variables on a logarithmic scale, standardised by a fold's training examples.
 
         Args:
           fold: From 0.
@@ -76,8 +76,9 @@ class IcuData:
           `static` `[example, static]`; `outcome` `[example]`; `domains` `[example, domain]`.
         """
         train = self.train[fold]
-        mean, deviation = windows.normalization(self.values, train)
-        filled, measured, since = windows.filled(self.values, self.normal)
+        values, ordinary = (normal.on_log_scale(each, self.variables) for each in (self.values, self.normal))
+        mean, deviation = windows.normalization(values, train)
+        filled, measured, since = windows.filled(values, ordinary)
         inputs = [np.clip((filled - mean) / deviation, -OUTLIER, OUTLIER)]
         inputs += [{"measured": measured, "since": since / self.values.shape[1]}[name] for name in channels]
         return {
@@ -280,8 +281,7 @@ def _with_folds(config, parts):
     else:
         evaluate, validate = held_out, np.zeros_like(held_out)
         for number, rest in enumerate(~held_out):
-            _, chosen = splits.holdout_by_subject(together[rest], config.validation_share, seed=number)
-            validate[number, np.flatnonzero(rest)[chosen]] = True
+            validate[number] = _held_out(fields["outcome"], together, rest, config.validation_share, number)
         train = ~evaluate & ~validate
     data = IcuData(
         domain_names=tuple(config.domains),
@@ -292,6 +292,16 @@ def _with_folds(config, parts):
     )
     _check_classes(data)
     return data
+
+
+def _held_out(outcome, together, among, share, seed):
+    """`[example]`, a share of those who are kept together, the same of those with a positive window and the others."""
+    names, code = np.unique(together, return_inverse=True)
+    positive, there = np.zeros(len(names), np.int64), np.zeros(len(names), bool)
+    np.maximum.at(positive, code[among], (outcome[among] == 1).astype(np.int64))
+    there[code[among]] = True
+    _, chosen = splits.holdout_by_class(positive, share, seed, among=there, names=("without deaths", "with deaths"))
+    return among & chosen[code]
 
 
 def _joined(one, other, config):

@@ -145,7 +145,7 @@ def _sequence_network(kind, own, sizes):
     if kind == "transformer":
         width = own["width"]
         network = Transformer(
-            width, own["blocks"], own["heads"], hidden=4 * width, pooling="mean", dropout=own["dropout"]
+            width, own["blocks"], own["heads"], hidden=4 * width, pooling="max", dropout=own["dropout"]
         )
         return network, classifier.standard_arguments
     if kind == "retain":

@@ -42,6 +42,13 @@ def validation_metrics(data, logit: np.ndarray, fold: np.ndarray) -> dict[str, n
     return {name: np.array([float(each[name]) for each in found]) for name in found[0]}
 
 
+def prepare(data) -> None:
+    """Compiles `validation_metrics` for this data."""
+    size = int(data.validate.sum(1).max())
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((size,), (size,), (data.domains.shape[1], size))]
+    _validation.lower(*shapes, jax.ShapeDtypeStruct((size,), bool)).compile()
+
+
 @jax.jit
 def _validation(logit, outcome, domains, mask):
     codes = jnp.where(jnp.isnan(domains), -1, domains).astype(jnp.int32)

@@ -29,4 +29,5 @@ STUDY = Study(
     units={"brier": "probability squared", "loss": "nats"},
     title=TITLE,
     lead=LEAD,
+    prepare=trained.prepare,
 )

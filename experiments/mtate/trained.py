@@ -1,6 +1,6 @@
 """The study's parts that train: an arm each, its members fold by fold, what they predict and what their choice is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from experiments.results.members import curves
 from experiments.run.context import Context
 from experiments.run.parts import Stored
 from experiments.run.study import Output
-from experiments.run.sweeping import over_members, sweep
+from experiments.run.sweeping import make_members, over_members, sweep
 from jaxfair import sweeps
 
 DOWNSTREAM_SEEDS = 2  # Whose representation goes into other classifiers: three of them on the host, for every fold.
@@ -57,6 +57,29 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
             "patient": kept[0]["patient"],
         }
     return Output({"members": members, "results": results}, stacked)
+
+
+def prepare(run: Context) -> Iterator[None]:
+    """Compiles what the arms and the choice among their members need, arm by arm."""
+    config, data = run.config, run.data
+    placement, arrays = run.placement(None), data.arrays(0, tuple(config.channels))
+    names = arms.network_arms(config)
+    # The first arm compiles its own programs meanwhile.
+    for name in names[1:]:
+        program = networks.program(config, data, name)
+        grid = arms.grid(config, name, 0)
+        members = make_members(grid, data.train[0], data.evaluate[0], data.validate[0])
+        options = {"placement": placement, "places": _places(placement)}
+        sweeps.prepare(program.stages, members, arrays, finish=_best, **options)
+        yield
+        stage = program.stages[0]
+        variables = jax.eval_shape(jax.vmap(lambda one, stage=stage: stage.init(one, None, arrays, one.key)), members)
+        places = len(placement.devices) * placement.width
+        each = members, variables["variables"]
+        sweeps.prepare_over_all(program.predict, each, (arrays,), placement, places=places)
+        yield
+    selection.prepare(data)
+    yield
 
 
 def _best(member, state, data):
