@@ -143,7 +143,13 @@ def _source(config, chosen):
     if config.data == "mimic":
         stays = mimic.read_stays(_inside(folder, "mimic-iii-demo-1.4"))
         if config.dialysed_injury:
-            stays = stays.take(stays.attributes["dialysed_injury"] == 1)
+            chosen = stays.attributes["dialysed_injury"] == 1
+            if not chosen.any():
+                raise ValueError(
+                    f"--config.data_dir={folder}: none of {len(stays)} stays has acute kidney injury with dialysis;"
+                    " take all with --config.dialysed_injury=False."
+                )
+            stays = stays.take(chosen)
         ordinary = np.array([variable.normal for variable in mimic.VARIABLES.values()], np.float32)
         outcomes = stays.outcomes
         return _Source(stays, ordinary, outcomes["unit_hours"], outcomes["death_hours"], stays.subject)
