@@ -306,6 +306,9 @@ def _held_out(outcome, together, among, share, seed):
     positive, there = np.zeros(len(names), np.int64), np.zeros(len(names), bool)
     np.maximum.at(positive, code[among], (outcome[among] == 1).astype(np.int64))
     there[code[among]] = True
+    for kind in (0, 1):
+        if (positive[there] == kind).sum() == 1:  # The only one of its kind trains.
+            there &= positive != kind
     _, chosen = splits.holdout_by_class(positive, share, seed, among=there, names=("without deaths", "with deaths"))
     return among & chosen[code]
 
