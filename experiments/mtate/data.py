@@ -12,7 +12,7 @@ from data_pipelines.icu import challenge2012, eicu, mimic, normal, windows, yaib
 from data_pipelines.icu.stays import Stays
 from data_pipelines.simulate import icu as simulate
 from data_pipelines.tfds_cache import default_cache_dir
-from experiments.mtate.domains import domain_labels
+from experiments.mtate.domains import check_groups, domain_labels
 
 OUTLIER = 5.0  # Standard deviations, at which inputs are cut off.
 ICU_TYPES = (1, 2, 3, 4)
@@ -218,9 +218,10 @@ def _windows(config, source):
             f"--config.window={config.window}: no stay is left with a window of {config.window} hours and a known "
             f"outcome; the longest of {len(stays)} stays has {np.nanmax(source.hours):.0f} hours."
         )
-    _check_measured(cut)
+    _check_measured(config, cut)
     static, names = _static(config, stays)
     at = cut.stay
+    check_groups(labels[at], config.domains)
     return {
         "variables": cut.variables,
         "values": cut.values,
@@ -248,10 +249,12 @@ def _step(what, stays, stay, outcome=None):
     }
 
 
-def _check_measured(cut):
-    nothing = np.isnan(cut.values).all(axis=(0, 1))
-    if nothing.all():
-        raise ValueError("no window has a single measurement; is this the right folder?")
+def _check_measured(config, cut):
+    if np.isnan(cut.values).all():
+        raise ValueError(
+            f"--config.data_dir={config.data_dir}: none of {len(cut)} windows has a single measurement; name the"
+            " folder of the source."
+        )
 
 
 def _static(config, stays):

@@ -84,7 +84,7 @@ def domain_labels(stays: Stays, names: Sequence[str]) -> np.ndarray:
     """`[stay, domain]`, float32: 0, 1 or NaN.
 
     Raises:
-      ValueError: The stays do not have what a domain needs, or all whose group is known are in one.
+      ValueError: The stays do not have what a domain needs.
     """
     columns = []
     for name in names:
@@ -94,13 +94,21 @@ def domain_labels(stays: Stays, names: Sequence[str]) -> np.ndarray:
         if field not in fields:
             known = ", ".join(key for key, each in DOMAINS.items() if each.needs[1] in getattr(stays, each.needs[0]))
             raise ValueError(f"--config.domains: {name!r} needs {field}, which these stays do not have; use {known}.")
-        label = domain.answer(np.asarray(fields[field], np.float64)).astype(np.float32)
+        columns.append(domain.answer(np.asarray(fields[field], np.float64)).astype(np.float32))
+    return np.stack(columns, axis=1)
+
+
+def check_groups(labels: np.ndarray, names: Sequence[str]) -> None:
+    """Checks that of each domain there are both groups among the windows `[window, domain]` that are judged.
+
+    Raises:
+      ValueError: All whose group is known are in one.
+    """
+    for name, label in zip(names, labels.T, strict=True):
         groups = np.unique(label[~np.isnan(label)])
         if len(groups) < 2:
-            whose = domain.groups[int(groups[0])] if len(groups) else "no known group"
+            whose = DOMAINS[name].groups[int(groups[0])] if len(groups) else "no known group"
             raise ValueError(
-                f"--config.domains: all {len(label)} stays are of one group of domain {name!r} ({whose}), so there is "
-                "nothing to compare; leave it out."
+                f"--config.domains: all {len(label)} windows are of one group of domain {name!r} ({whose}), so nothing"
+                " can be compared; leave it out."
             )
-        columns.append(label)
-    return np.stack(columns, axis=1)
