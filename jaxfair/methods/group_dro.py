@@ -48,9 +48,9 @@ def group_dro(setting: Setting, num_epochs: int, name: str = "classifier") -> St
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)
-        of_groups, present = group_losses(outputs.outcome, here["domains"], here["outcome"], batch.mask)
+        of_groups = group_losses(outputs.outcome, here["domains"], here["outcome"], batch.mask)
         step_size = member.hyperparameters["step_size"]
-        log_weights = raised(variables["group_dro"]["log_weights"], of_groups, present, step_size)
+        log_weights = raised(variables["group_dro"]["log_weights"], of_groups, step_size)
         collections = collections | {"group_dro": {"log_weights": log_weights}}
         return jnp.sum(jnp.exp(log_weights) * of_groups), collections
 
@@ -64,10 +64,8 @@ def groups(domains: jax.Array, outcome: jax.Array, mask: jax.Array) -> jax.Array
     return mask[:, None, None, None] & of_domain[..., None] & of_outcome[:, None, None, :]
 
 
-def group_losses(
-    logits: jax.Array, domains: jax.Array, outcome: jax.Array, mask: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The mean cross-entropy of each group, 0 where it has no example, and whether it has one.
+def group_losses(logits: jax.Array, domains: jax.Array, outcome: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean cross-entropy of each group, 0 where it has no example.
 
     Args:
       logits: `[batch]`, of the outcome.
@@ -76,24 +74,23 @@ def group_losses(
       mask: `[batch]` boolean, the examples that exist.
 
     Returns:
-      Two arrays `[domain, value, outcome]`.
+      `[domain, value, outcome]`.
     """
     values, _ = classifier.cross_entropies(logits, outcome, mask)
     belongs = groups(domains, outcome, mask)
     each = jnp.broadcast_to(values[:, None, None, None], belongs.shape)
-    return losses.masked_mean(each, belongs, axis=0), belongs.any(0)
+    return losses.masked_mean(each, belongs, axis=0)
 
 
-def raised(log_weights: jax.Array, of_groups: jax.Array, present: jax.Array, step_size: jax.Array) -> jax.Array:
+def raised(log_weights: jax.Array, of_groups: jax.Array, step_size: jax.Array) -> jax.Array:
     """log q after one step. In logarithms, where the q of a group that does well may be small and still come back.
 
     Args:
       log_weights: log q, minus infinity for groups that do not occur.
-      of_groups: L, in the same shape; nothing is differentiated through it.
-      present: Which groups have an example in the batch.
+      of_groups: L, in the same shape, 0 for a group without an example; nothing is differentiated through it.
       step_size: η.
     """
-    higher = log_weights + jnp.where(present, step_size * jax.lax.stop_gradient(of_groups), 0)
+    higher = log_weights + step_size * jax.lax.stop_gradient(of_groups)
     return higher - jax.scipy.special.logsumexp(higher)
 
 
