@@ -177,7 +177,12 @@ def rows(data: Mapping[str, Any], batch: Batches) -> dict[str, Any]:
 
 
 def forward(
-    setting: Setting, variables: Mapping[str, Any], data: Mapping[str, Any], batch: Batches, key: jax.Array
+    setting: Setting,
+    variables: Mapping[str, Any],
+    data: Mapping[str, Any],
+    batch: Batches,
+    key: jax.Array,
+    **further: Any,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The network on one batch in training.
 
@@ -187,6 +192,7 @@ def forward(
       data: All of them.
       batch: The batch.
       key: The step's.
+      **further: More arguments of the network.
 
     Returns:
       The outputs, the batch's rows of the data (`rows`), and all collections but `params` after the step.
@@ -197,6 +203,7 @@ def forward(
     outputs, moved = setting.network.apply(
         variables,
         **setting.arguments(here),
+        **further,
         mask=batch.mask,
         train=True,
         rngs={"dropout": dropout, "masks": masks},
