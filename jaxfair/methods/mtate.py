@@ -1,39 +1,37 @@
 """MTATE's training: outcome, domains and contrast in one loss, selected by the ROC AUC of validation patients."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxfair import losses, metrics
-from jaxfair.models.mtate import Mtate, MtateOutputs
+from jaxfair import losses
+from jaxfair.methods import classifier as outcomes
+from jaxfair.models.mtate import MtateOutputs
 from jaxfair.models.mtate_modules import domain_losses
-from jaxfair.training import Stage, descent, selected
+from jaxfair.training import Stage
+
+
+def labelled_arguments(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the networks of `jaxfair.models` take, and the patients' domain labels."""
+    return {**outcomes.standard_arguments(data), "domain_labels": data["domains"]}
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
-    """What is compiled in; everything that is swept is a hyperparameter of the members.
+class Setting(outcomes.Setting):
+    """What is compiled in, as of any classifier; `network` is a `models.mtate.Mtate`.
 
     Attributes:
-      network: The model.
-      num_batches: Batches in an epoch, `training.num_batches(train masks, batch_size)`.
-      num_validate: Most validation examples of any member, `training.num_batches(validate masks, 1)`.
-      batch_size: Examples in a batch.
-      patience: Epochs without a higher ROC AUC of the validation examples, after which a member stops.
-      domain_labels: Whether the representation-wise attention sees the patients' own domain losses; False: the
-        classifiers' expected ones, so that nothing changes where labels are not known.
+      arguments: By default the representation-wise attention sees the patients' own domain losses. With
+        `classifier.standard_arguments` it sees the classifiers' expected ones, so that nothing changes where labels are
+        not known.
       reverse: The gradient of the domain classifiers is reversed on its way to what they look at: the paper's DANN*.
     """
 
-    network: Mtate
-    num_batches: int
-    num_validate: int
-    batch_size: int = 64
-    patience: int = 10
-    domain_labels: bool = True
+    arguments: Callable[[Mapping[str, Any]], Mapping[str, Any]] = labelled_arguments
     reverse: bool = False
 
 
@@ -64,47 +62,15 @@ def classifier(setting: Setting, num_epochs: int) -> Stage:
       sections 2.6 and 3.2. Ganin et al.: Domain-Adversarial Training of Neural Networks, JMLR 2016, section 5.2.2.
     """
 
-    def init(member, previous, data, key):
-        return {"variables": setting.network.init(key, data["inputs"][:1], static=_first(data, "static"))}
-
     def loss(variables, state, member, data, batch, key, epoch):
-        here = jax.tree.map(lambda values: values[batch.indices], data)
         reversal = None
         if setting.reverse:
             risen = 2 / (1 + jnp.exp(-10 * epoch / num_epochs)) - 1
             reversal = member.hyperparameters["reversal"] * risen
-        dropout, masks = jax.random.split(key)
-        outputs, collections = setting.network.apply(
-            variables,
-            here["inputs"],
-            **_given(setting, here),
-            mask=batch.mask,
-            train=True,
-            reversal=reversal,
-            rngs={"dropout": dropout, "masks": masks},
-            mutable=["masks"],
-        )
+        outputs, here, collections = outcomes.forward(setting, variables, data, batch, key, reversal=reversal)
         return total_loss(outputs, here, batch.mask, member.hyperparameters), collections
 
-    def validate(state, member, data, logs):
-        batch = selected(member.validate, setting.num_validate)
-        here = jax.tree.map(lambda values: values[batch.indices], data)
-        outcome = apply(setting, state["variables"], here).outcome
-        known = batch.mask & ~jnp.isnan(here["outcome"])
-        return 1 - metrics.roc_auc(outcome, here["outcome"], known)
-
-    return descent(
-        "classifier",
-        num_epochs,
-        init=init,
-        loss=loss,
-        trained=_groups(setting.network),
-        optimizer=lambda member: optax.flatten(optax.adam(member.hyperparameters["learning_rate"])),
-        batch_size=setting.batch_size,
-        num_batches=setting.num_batches,
-        validate=validate,
-        patience=setting.patience,
-    )
+    return outcomes.fit(setting, "classifier", num_epochs, outcomes.fresh(setting), loss)
 
 
 def total_loss(outputs: MtateOutputs, data: Any, mask: jax.Array, hyperparameters: Any) -> jax.Array:
@@ -129,28 +95,7 @@ def apply(setting: Setting, variables: Any, data: Any, *, domain_labels: bool | 
       data: As in `classifier`; `outcome` is not looked at.
       domain_labels: Whether the patients' own domain losses are seen; None: as in training.
     """
-    given = _given(setting, data)
+    arguments = dict(setting.arguments(data))
     if domain_labels is not None:
-        given["domain_labels"] = data["domains"] if domain_labels else None
-    return setting.network.apply(variables, data["inputs"], **given)
-
-
-def _given(setting, data):
-    return {
-        "time_mask": data.get("time_mask"),
-        "static": data.get("static"),
-        "domain_labels": data["domains"] if setting.domain_labels else None,
-    }
-
-
-def _first(data, name):
-    return data[name][:1] if name in data else None
-
-
-def _groups(network):
-    """The network's groups of parameters."""
-    config = network.config
-    blocks = range(config.num_blocks)
-    temporal = [f"temporal_{block}" for block in blocks] if config.temporal_attention else []
-    rest = ["representation_attention"] if config.representation_attention else []
-    return (*temporal, *(f"feature_{block}" for block in blocks), "domain_classifiers", *rest, "outcome_head")
+        arguments["domain_labels"] = data["domains"] if domain_labels else None
+    return setting.network.apply(variables, **arguments)

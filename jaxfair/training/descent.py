@@ -23,7 +23,7 @@ def descent(
     *,
     init: Callable[[Member, Any, Data, jax.Array], dict[str, Any]],
     loss: Loss,
-    trained: Sequence[str],
+    trained: Sequence[str] | None,
     optimizer: Callable[[Member], optax.GradientTransformation],
     batch_size: int,
     num_batches: int,
@@ -50,7 +50,7 @@ def descent(
       loss: `(variables, state, member, data, batch, key, epoch) -> (value, collections)`; `variables` to
         differentiate, `batch` a `Batches` of one batch, `key` the step's own, `collections` the other collections
         after this step (batch statistics).
-      trained: The top-level names in `params` that move.
+      trained: The top-level names in `params` that move; None: all of them, whatever the model calls them.
       optimizer: Of one member, whose learning rates are traced.
       batch_size: Examples in a batch.
       num_batches: Batches in an epoch (`training.num_batches`).
@@ -74,9 +74,12 @@ def descent(
     if isinstance(patience, int) and patience < 1:
         raise ValueError(f"descent: stage {name!r} has a patience of {patience} epochs; give 1 or more, or None.")
 
+    def moving(params):
+        return {group: params[group] for group in (params if trained is None else trained)}
+
     def full_init(member, previous, data, key):
         state = init(member, previous, data, key)
-        params = {group: state["variables"]["params"][group] for group in trained}
+        params = moving(state["variables"]["params"])
         state = state | {"optimizer": optimizer(member).init(params)}
         if validate is not None:
             state["best"] = stopping.start(state["variables"])
@@ -91,7 +94,7 @@ def descent(
         def step(carry, indices, mask, number):
             state, total = carry
             all_params = state["variables"]["params"]
-            params = {group: all_params[group] for group in trained}
+            params = moving(all_params)
 
             def of_params(params):
                 variables = {**state["variables"], "params": {**all_params, **params}}

@@ -179,6 +179,13 @@ def test_groups_that_are_not_trained_have_no_optimizer_and_never_move():
         assert not any("slope" in name or "frozen" in name for name in held)
 
 
+def test_every_group_is_trained_where_none_is_named():
+    state = trained("momentum", 0, None).state
+    named = trained("momentum", 0, ("slope", "offset", "frozen")).state
+    jax.tree.map(np.testing.assert_array_equal, state, named)
+    assert state["variables"]["params"]["frozen"]["scale"] != FROZEN["frozen"]["scale"]
+
+
 def test_members_side_by_side_are_those_one_by_one():
     stages = [stage("adamw")]
     together = jax.jit(jax.vmap(lambda member: training.train(stages, member, dataset())[1]["fit"]))(members())
