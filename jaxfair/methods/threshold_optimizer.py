@@ -3,6 +3,7 @@
 What one threshold a group can reach comes in steps of one example. A mixture of two neighbouring ones reaches every
 rate between, so that a rate is the same in all groups exactly, on the data it was fitted to. Fit on validation data,
 apply to test data, and measure there (`jaxfair.metrics.fairness`). Without randomness: `fairness.group_thresholds`.
+Fitting is NumPy, outside of `jit`; applying is traced.
 """
 
 from typing import Literal, NamedTuple
@@ -89,8 +90,8 @@ def fit(
         positives or negatives only; a score or target that counts is not finite, or not 0 or 1.
 
     References:
-      Hardt, Price and Srebro, Equality of Opportunity in Supervised Learning, NeurIPS 2016, section 3.2 (equalized
-      odds as the intersection of the regions under the ROC curves) and 4.2.
+      Hardt, Price and Srebro, Equality of Opportunity in Supervised Learning, NeurIPS 2016, section 3.2: a threshold
+      drawn for each group, and equalized odds in the intersection of the hulls of the groups' ROC curves.
     """
     if constraint not in CONSTRAINTS or objective not in OBJECTIVES:
         raise ValueError(
