@@ -4,6 +4,8 @@ Every part takes a boolean mask of what exists. What does not may hold NaN; it h
 put out in its place is finite and without meaning unless a docstring says more.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -31,6 +33,16 @@ def sinusoidal_positions(num_positions: int, num_features: int) -> jax.Array:
     rate = 10000.0 ** (-(feature - feature % 2) / num_features)
     angle = jnp.arange(num_positions)[:, None] * rate
     return jnp.where(feature % 2 == 0, jnp.sin(angle), jnp.cos(angle))
+
+
+def product_over_last(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`inputs @ kernel`, `[..., k]` by `[k, column]`, as a product of two matrices.
+
+    With more than one leading axis XLA on CPUs takes the kernel's gradient from a transposed copy of the cotangent, at a
+    fifth to a thirtieth of the speed (`[3072, 7]` by `[7, 64]` for 9 domains: 10.4 in place of 0.33 ms).
+    """
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    return (rows @ kernel).reshape(*inputs.shape[:-1], kernel.shape[-1])
 
 
 def scaled_dot_product_attention(
@@ -98,13 +110,37 @@ class MultiHeadAttention(nn.Module):
             inputs = jnp.where(mask[..., None], inputs, 0)
             mask = mask[..., None, :]  # The same for all heads.
 
+        num_features, heads = inputs.shape[-1], (self.num_heads, self.head_dim)
+
         def project(name):
-            dense = nn.DenseGeneral((self.num_heads, self.head_dim), use_bias=self.use_bias, name=name)
-            return jnp.swapaxes(dense(inputs), -3, -2)
+            kernel, bias = _Projection((num_features,), heads, self.use_bias, name=name)()
+            projected = product_over_last(inputs, kernel) + bias
+            return jnp.swapaxes(projected.reshape(*inputs.shape[:-1], *heads), -3, -2)
 
         attended, weights = scaled_dot_product_attention(project("query"), project("key"), project("value"), mask)
-        join = nn.DenseGeneral(inputs.shape[-1], axis=(-2, -1), use_bias=self.use_bias, name="out")
-        return join(jnp.swapaxes(attended, -3, -2)), weights
+        kernel, bias = _Projection(heads, (num_features,), self.use_bias, name="out")()
+        joined = jnp.swapaxes(attended, -3, -2).reshape(*inputs.shape[:-1], -1)
+        return product_over_last(joined, kernel) + bias, weights
+
+
+class _Projection(nn.Module):
+    """The parameters of `flax.linen.DenseGeneral`, as a matrix and a vector: 0 without a bias."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self) -> tuple[jax.Array, jax.Array | float]:
+        rows, columns = math.prod(self.before), math.prod(self.after)
+
+        def init(key, shape):
+            return nn.initializers.lecun_normal()(key, (rows, columns)).reshape(shape)
+
+        kernel = self.param("kernel", init, (*self.before, *self.after)).reshape(rows, columns)
+        if not self.use_bias:
+            return kernel, 0.0
+        return kernel, self.param("bias", nn.initializers.zeros, self.after).reshape(columns)
 
 
 class FeedForward(nn.Module):
@@ -137,7 +173,8 @@ class FeedForward(nn.Module):
         bias_2 = self.param("bias_2", nn.initializers.zeros, (width,))
         if rows is not None:
             kernel_1, kernel_2, bias_2 = kernel_1[rows], kernel_2[:, rows], bias_2[rows]
-        return nn.relu(inputs @ kernel_1 + bias_1) @ kernel_2 + bias_2
+        hidden = nn.relu(product_over_last(inputs, kernel_1) + bias_1)
+        return product_over_last(hidden, kernel_2) + bias_2
 
 
 class ResidualNorm(nn.Module):
