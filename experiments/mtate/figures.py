@@ -270,7 +270,8 @@ def masking(results: pd.DataFrame) -> Figure:
         means, ends = [], []
         for (task, metric), (label, color, marker) in lines.items():
             own = rows[(rows["task"] == task) & (rows["metric"] == metric)]
-            found = summarize(own, ["method", "metric"]).set_index("method")[["mean", "low", "high"]]
+            # A gap is a distance: it is not negative, as other differences may be.
+            found = summarize(own, ["method"], bounds=(0, 1)).set_index("method")[["mean", "low", "high"]]
             found = found.reindex(list(rates)).to_numpy(dtype=float).T
             at = np.array(list(rates.values()))
             mean, low, high = found

@@ -11,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
 
 from experiments.mtate.figures import PAPER, mark, nothing
 from experiments.mtate.styles import in_order, style
@@ -55,17 +54,18 @@ def front(results: pd.DataFrame, intervals: pd.DataFrame, split: str = "evaluate
     same = finite.loc[[name for name in SAME_SCORES if name in finite.index]]
     if len(same) > 1:
         axes.plot(same["estimate_x"], same["estimate_y"], ":", color=style("lstm").color, linewidth=1, zorder=1)
+    bars: list[Line2D] = []
     for name, row in finite.iterrows():
         thin = {"color": style(name).color, "linewidth": 0.8, "alpha": 0.4, "zorder": 2}
-        axes.plot([row["low_x"], row["high_x"]], [row["estimate_y"]] * 2, **thin)
-        axes.plot([row["estimate_x"]] * 2, [row["low_y"], row["high_y"]], **thin)
+        bars += axes.plot([row["low_x"], row["high_x"]], [row["estimate_y"]] * 2, **thin)
+        bars += axes.plot([row["estimate_x"]] * 2, [row["low_y"], row["high_y"]], **thin)
         axes.plot(row["estimate_x"], row["estimate_y"], zorder=4, gid=name, **mark(name, 6))
     arrow = {"arrowstyle": "-|>", "color": palette.FAINT}
     place = {"xycoords": "axes fraction", "textcoords": "axes fraction"}
     better = axes.annotate("better", (0.006, 0.992), (0.05, 0.945), arrowprops=arrow, color=palette.FAINT, **place)
     texts = [(style(name).label, style(name).color) for name in finite.index]
     points = finite[["estimate_x", "estimate_y"]].to_numpy()
-    place_labels(axes, points, texts, [better], axes.lines)
+    place_labels(axes, points, texts, [better], bars)
     if lost:
         drawing.text(0.985, 0.985, f"undefined: {', '.join(lost)}", ha="right", va="top", color=palette.ALARM,
                      fontsize=7.5)  # fmt: skip
@@ -144,36 +144,30 @@ def place_labels(
     """
     renderer = FigureCanvasAgg(axes.figure).get_renderer()
     pixels = axes.figure.dpi / 72
-    frame = axes.get_window_extent(renderer)
+    frame = axes.get_window_extent(renderer).extents
     at = axes.transData.transform(points)
-    half = 5 * pixels
-    marks = [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in at]
-    fixed = [artist.get_window_extent(renderer) for artist in others]
-    thin = [line.get_window_extent(renderer).padded(0.4 * pixels) for line in lines if len(line.get_xdata()) == 2]
-    sizes = []
-    for text, _ in texts:
+    marks = np.concatenate([at - 5 * pixels, at + 5 * pixels], axis=1)
+    fixed = np.array([artist.get_window_extent(renderer).extents for artist in others]).reshape(-1, 4)
+    thin = np.array([line.get_window_extent(renderer).padded(0.4 * pixels).extents for line in lines]).reshape(-1, 4)
+    choices = np.array([(distance, angle) for distance in _BESIDE for angle in range(0, 360, 15)])
+    places = []
+    for point, (text, _) in zip(at, texts, strict=True):
         label = axes.text(0, 0, text, fontsize=_FONT)
-        sizes.append(label.get_window_extent(renderer))
+        size = label.get_window_extent(renderer).size + np.array([2 * pixels, 0])
+        places.append(np.array([_box(point, size, distance * pixels, angle) for distance, angle in choices]))
         label.remove()
-    choices = [(distance, angle) for distance in _BESIDE for angle in range(0, 360, 15)]
-    chosen: dict[int, tuple[float, float, Bbox]] = {}
-    for _ in range(4):
-        before = dict(chosen)
-        for number, size in enumerate(sizes):
-            rest = [place for other, (_, _, place) in chosen.items() if other != number]
-            taken = [*rest, *fixed, *(box for other, box in enumerate(marks) if other != number)]
-            costs = []
-            for distance, angle in choices:
-                place = _box(at[number], (size.width + 2 * pixels, size.height), distance * pixels, angle)
-                costs.append(_cost(place, frame, taken, thin) + distance / 12)
-            distance, angle = choices[int(np.argmin(costs))]
-            place = _box(at[number], (size.width + 2 * pixels, size.height), distance * pixels, angle)
-            chosen[number] = (distance, angle, place)
-        if {number: one[:2] for number, one in before.items()} == {number: one[:2] for number, one in chosen.items()}:
+    chosen = np.full(len(texts), -1)
+    for _ in range(5):
+        before = chosen.copy()
+        for number, own in enumerate(places):
+            rest = [places[other][place] for other, place in enumerate(chosen) if place >= 0 and other != number]
+            taken = np.concatenate([np.array(rest).reshape(-1, 4), fixed, np.delete(marks, number, axis=0)])
+            chosen[number] = np.argmin(_cost(own, frame, taken, thin) + choices[:, 0] / 12)
+        if np.array_equal(before, chosen):
             break
     labels = []
     for number, (text, color) in enumerate(texts):
-        distance, angle, _ = chosen[number]
+        distance, angle = choices[chosen[number]]
         side = _side(angle)
         line = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
         line |= {"relpos": ({"left": 0, "center": 0.5, "right": 1}[side], 0.5)}
@@ -197,23 +191,23 @@ def _side(angle: float) -> str:
     return "center" if abs(along) < 0.3 else "left" if along > 0 else "right"
 
 
-def _box(at: np.ndarray, size: tuple[float, float], distance: float, angle: float) -> Bbox:
-    """Where a label of a size lies that is anchored at a distance and angle from a point."""
-    x, y = at + distance * _direction(angle)
-    left = x - size[0] * {"left": 0, "center": 0.5, "right": 1}[_side(angle)]
-    return Bbox.from_bounds(left, y - size[1] / 2, *size)
+def _box(at: np.ndarray, size: np.ndarray, distance: float, angle: float) -> np.ndarray:
+    """Left, lower, right and upper end of a label of a size that is anchored at a distance and angle from a point."""
+    before = {"left": 0, "center": 0.5, "right": 1}[_side(angle)]
+    low = at + distance * _direction(angle) - size * (before, 0.5)
+    return np.concatenate([low, low + size])
 
 
-def _cost(place: Bbox, frame: Bbox, taken: Sequence[Bbox], thin: Sequence[Bbox]) -> float:
-    """What is covered, as shares of the label; so many times over that a free place far away is better."""
-    size = place.width * place.height
-    covered = sum(_area(place, other) for other in taken)
-    crossed = sum(_area(place, line) for line in thin)
-    outside = size - _area(place, frame)
-    return (20 * covered + 100 * outside + 2 * crossed) / size + 5 * (covered > 0)
+def _cost(places: np.ndarray, frame: np.ndarray, taken: np.ndarray, thin: np.ndarray) -> np.ndarray:
+    """What each place covers, as shares of the label; so many times over that a free place far away is better."""
+    sizes = _shared(places, places)
+    covered = _shared(places[:, None], taken).sum(1)
+    crossed = _shared(places[:, None], thin).sum(1)
+    outside = sizes - _shared(places, frame)
+    return (20 * covered + 100 * outside + 2 * crossed) / sizes + 5 * (covered > 0)
 
 
-def _area(one: Bbox, other: Bbox) -> float:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return max(width, 0) * max(height, 0)
+def _shared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The area that two boxes `[..., 4]` have in common."""
+    ends = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    return np.maximum(ends, 0).prod(-1)
