@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from scipy import special, stats
 
 from experiments.mtate import calibration, figures, front, patient_figure
@@ -354,6 +355,23 @@ def test_labels_of_the_front_cover_neither_each_other_nor_a_mark(seed):
                 assert not boxes[name].fully_contains(*axes.transData.transform(line.get_xydata()[0]))
 
 
+@pytest.mark.parametrize(
+    "points", [np.full((14, 2), 0.5), [(0, 0), (0, 1), (1, 0), (1, 1), (0, 0.5), (1, 0.5)]], ids=["one place", "edges"]
+)
+def test_labels_in_a_crowd_and_at_the_edges(points):
+    drawing = Figure(figsize=(5, 4))
+    axes = drawing.add_axes((0.1, 0.1, 0.8, 0.8), xlim=(0, 1), ylim=(0, 1))
+    canvas = FigureCanvasAgg(drawing)
+    labels = front.place_labels(axes, np.asarray(points, float), [("a label of some length", "black")] * len(points))
+    canvas.draw()
+    boxes = [matplotlib.text.Text.get_window_extent(label, canvas.get_renderer()) for label in labels]
+    frame = axes.get_window_extent()
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+        assert frame.fully_contains(box.x0, box.y0)
+        assert frame.fully_contains(box.x1, box.y1)
+
+
 def test_seeds_of_the_front_are_the_results():
     table = results(["mtate", "gru_d"])
     drawing = front.front(table, intervals(["mtate", "gru_d"]))
@@ -379,8 +397,9 @@ def test_methods_that_the_front_lacks_are_named():
 # calibration
 
 
-def test_reliability_is_that_of_quantile_bins():
-    table = predictions(["lstm"])
+@pytest.mark.parametrize("decimals", [2, 15])
+def test_reliability_is_that_of_quantile_bins(decimals):
+    table = predictions(["lstm"]).round({"prediction": decimals})  # With two, some are equal to the edge of a bin.
     found = calibration.reliability(table)
     for seed, own in table.groupby("seed"):
         bins = own.groupby(pd.qcut(own["prediction"], 10), observed=True)
