@@ -36,12 +36,12 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
     rules = selection.RULES if data.other is None else (MAIN_RULE,)
     results, intervals, groups, predictions = [], [], [], []
     replicates: dict[str, dict[tuple[str, str], np.ndarray]] = {}
-    names = [(rule, name) for rule in rules for name in _judged(config, inputs, rule)]
+    names = [(rule, name) for rule in rules for name in _judged(config, data, inputs, rule)]
     with run.bar("evaluation", len(names), "method") as bar:
         for rule in rules:
             main = rule == MAIN_RULE
             found = methods.scored(config, data, inputs, rule)
-            for name in _judged(config, inputs, rule):
+            for name in _judged(config, data, inputs, rule):
                 scored = found[name]
                 for test_set, negatives in TEST_SETS.items():
                     if not main and test_set != "evaluate":
@@ -78,7 +78,7 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
     return Output(tables)
 
 
-def _judged(config, inputs, rule):
+def _judged(config, data, inputs, rule):
     """The methods that are judged under a rule: under others than the main one, those whose candidates are chosen."""
     names = list(network_arms(config))
     if rule != MAIN_RULE:
@@ -87,9 +87,8 @@ def _judged(config, inputs, rule):
     for name in names:
         derived = {"mtate": ["mtate_unlabelled"], "lstm": ["lstm_group_thresholds", "lstm_threshold_optimizer"]}
         with_derived += [name, *derived.get(name, [])]
-    return with_derived + [
-        name for part in ("references", "downstream") if part in inputs for name in inputs[part].arrays
-    ]
+    fitted = [name for part in ("references", "downstream") if part in inputs for name in inputs[part].arrays]
+    return with_derived + fitted + (["optimum"] if data.optimum is not None else [])
 
 
 def _evaluated_subjects(data: IcuData) -> np.ndarray:

@@ -49,6 +49,9 @@ def scored(config: Any, data: IcuData, inputs: Mapping[str, Stored], rule: str) 
         for name, arrays in (inputs[part].arrays if part in inputs else {}).items():
             logit = arrays["logit"]
             found[name] = with_threshold(view, logit[None] if logit.ndim == 2 else np.moveaxis(logit, 1, 0))
+    if data.optimum is not None:
+        logit = np.log(data.optimum) - np.log1p(-data.optimum)
+        found["optimum"] = with_threshold(view, np.tile(logit, (1, view.num_folds, 1)))
     return found
 
 

@@ -28,6 +28,7 @@ METHODS: Mapping[str, Style] = {
     "mtate_gradient_boosting": Style("MTATE's representation, boosting", palette.LIGHT_GREY, "h", "mtate"),
     "mtate_svm": Style("MTATE's representation, SVM", palette.LIGHT_GREY, "p", "mtate"),
     "mtate_random_forest": Style("MTATE's representation, random forest", palette.LIGHT_GREY, ">", "mtate"),
+    "optimum": Style("Known optimum", palette.INK, "+"),
     # Table 3.
     "without_temporal": Style("without temporal attention", palette.BLUE, "o", "mtate"),
     "without_temporal_wider": Style("without temporal attention, as many parameters", palette.BLUE, "s", "mtate"),
