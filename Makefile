@@ -1,4 +1,4 @@
-# `make aml`, `make shapley` and `make test` need nothing but Python >= 3.11, make and a C library.
+# `make aml`, `make shapley`, `make mtate` and `make test` need nothing but Python >= 3.11, make and a C library.
 PYTHON ?= python3
 VENV ?= .venv
 # The lock: the versions that are tested together. `make test CONSTRAINTS= VENV=.venv-new` takes the newest instead.
@@ -12,13 +12,16 @@ bin := $(VENV)/bin
 # Installed again when a requirement or the lock changes, and only then; an interrupted installation leaves no stamp.
 stamp := $(VENV)/.installed
 
-.PHONY: aml shapley test test-slow test-real lint format clean
+.PHONY: aml shapley mtate test test-slow test-real lint format clean
 
 aml: $(stamp)
 	$(bin)/python -m experiments.aml --workdir=$(WORKDIR)
 
 shapley: $(stamp)
 	$(bin)/python -m experiments.shapley --workdir=runs/shapley
+
+mtate: $(stamp)
+	$(bin)/python -m experiments.mtate --workdir=runs/mtate
 
 test: $(stamp)
 	$(bin)/python -m pytest -q -n 2 --dist worksteal --durations=15 -m "not slow and not real_data"

@@ -55,6 +55,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.cohort_dir = ""  # eICU: the cohort that YAIB exported; by default yaib-demo/eicu_demo within data_dir.
     config.train_set = "a"  # Of the Challenge.
     config.evaluate_on = ""  # set-b or set-c of the Challenge: all of the training set trains, and this is judged.
+    config.selection_seeds = 2  # With evaluate_on: seeds of the folds, which choose candidates and epochs.
     config.dialysed_injury = False  # MIMIC: the paper's cohort alone, acute kidney injury with dialysis.
 
     config.task = "hospital_death"  # From the first `window` hours; or rolling: death within `horizon` of a window.
@@ -68,7 +69,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
     config.arms = NETWORK_ARMS
     config.references = REFERENCES
-    config.downstream = DOWNSTREAM  # Of MTATE's representation, as in the paper.
+    config.downstream = DOWNSTREAM  # Of MTATE's representation, as in the paper; not with evaluate_on.
 
     # Not published but for the masking rate. Chosen on validation patients of two folds of the Challenge's set A.
     config.epochs = 30
@@ -155,6 +156,7 @@ RULES = Rules(
     {
         "variant": one_of(*VARIANTS),
         "seeds": whole(1, 10_000),
+        "selection_seeds": whole(1, 10_000),
         "folds": whole(2, 100),
         "validation_share": share(),
         "data": one_of("challenge2012", "mimic", "eicu", "simulated"),

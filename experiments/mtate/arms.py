@@ -85,8 +85,15 @@ def grid(config: Any, name: str, fold: int) -> sweeps.Grid:
     return [
         {"seed": seed, "fold": fold, "method": name, "candidate": str(number)} | values
         for number, values in enumerate(hyperparameters(config, name))
-        for seed in range(config.seeds)
+        for seed in range(config.selection_seeds if config.evaluate_on else config.seeds)
     ]
+
+
+def refit_grid(config: Any, name: str, candidate: int, epochs: int) -> sweeps.Grid:
+    """The members that are trained on all of the training set: one candidate, for so many epochs (from 0)."""
+    values = hyperparameters(config, name)[candidate] | {"epochs": epochs}
+    who = {"fold": 0, "method": name, "candidate": str(candidate)}
+    return [{"seed": seed} | who | values for seed in range(config.seeds)]
 
 
 def num_candidates(config: Any, name: str) -> int:

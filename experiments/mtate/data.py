@@ -37,8 +37,10 @@ class IcuData:
       subject: `[example]`, integers from 0: the patient.
       train: `[fold, example]` boolean.
       validate: `[fold, example]` boolean.
-      evaluate: `[fold, example]` boolean.
+      evaluate: `[fold, example]` boolean; with another set to be judged, none: folds only select.
       cohort: A row a step of the selection: step, stays, patients, windows, deaths.
+      other: `[example]` boolean, the other set, which is judged by models of all of the training set; None: the folds'
+        own evaluation examples are judged.
       optimum: `[example]`, the best possible score; None but for simulated stays.
     """
 
@@ -57,11 +59,24 @@ class IcuData:
     validate: np.ndarray
     evaluate: np.ndarray
     cohort: pd.DataFrame
+    other: np.ndarray | None = None
     optimum: np.ndarray | None = None
 
     @property
     def num_folds(self) -> int:
         return len(self.train)
+
+    @property
+    def judged(self) -> "IcuData":
+        """The data with the masks of the models that are judged: of another set, one fold of all that may train.
+
+        Thresholds for that set are chosen on the predictions of its training examples by models that had not seen them,
+        those of the folds, so `validate` is all of the training set too.
+        """
+        if self.other is None:
+            return self
+        own = ~self.other[None]
+        return dataclasses.replace(self, train=own, validate=own, evaluate=self.other[None], other=None)
 
     def arrays(self, fold: int, channels: tuple[str, ...] = ("measured", "since")) -> dict[str, np.ndarray]:
         """What networks take: skewed variables on a logarithmic scale, standardised by a fold's training examples.
@@ -285,8 +300,7 @@ def _with_folds(config, parts):
         train = np.pad(~held_out, ((0, 0), (0, len(others["outcome"]))))
         validate = np.pad(held_out, ((0, 0), (0, len(others["outcome"]))))
         evaluate = np.zeros_like(train)
-        evaluate[:, size:] = True
-        fields = _joined(fields, others, config)
+        fields = _joined(fields, others, config) | {"other": np.arange(train.shape[1]) >= size}
     else:
         evaluate, validate = held_out, np.zeros_like(held_out)
         for number, rest in enumerate(~held_out):
@@ -329,7 +343,7 @@ def _joined(one, other, config):
 
 def _check_classes(data):
     for name in ("train", "validate", "evaluate"):
-        for number, mask in enumerate(getattr(data, name)):
+        for number, mask in enumerate(getattr(data.judged if name == "evaluate" else data, name)):
             deaths = int(data.outcome[mask].sum())
             if deaths in (0, mask.sum()):
                 raise ValueError(

@@ -30,22 +30,25 @@ BASES = ("mtate", "masking_4")  # What the others are compared with: the paper's
 def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
     """Tables of all methods: `results`, `intervals`, `groups`, `comparisons`, `choices`, `predictions`, `attention`."""
     config, data = run.config, run.data
-    weights = patient_weights(_evaluated_subjects(data), config.bootstrap_resamples, seed=0)
+    view = data.judged
+    weights = patient_weights(_evaluated_subjects(view), config.bootstrap_resamples, seed=0)
+    # Under the others, candidates that were not refitted would be chosen.
+    rules = selection.RULES if data.other is None else (MAIN_RULE,)
     results, intervals, groups, predictions = [], [], [], []
     replicates: dict[str, dict[tuple[str, str], np.ndarray]] = {}
-    names = [(rule, name) for rule in selection.RULES for name in _judged(config, inputs, rule)]
+    names = [(rule, name) for rule in rules for name in _judged(config, data, inputs, rule)]
     with run.bar("evaluation", len(names), "method") as bar:
-        for rule in selection.RULES:
+        for rule in rules:
             main = rule == MAIN_RULE
             found = methods.scored(config, data, inputs, rule)
-            for name in _judged(config, inputs, rule):
+            for name in _judged(config, data, inputs, rule):
                 scored = found[name]
                 for test_set, negatives in TEST_SETS.items():
                     if not main and test_set != "evaluate":
                         continue
                     each = [
                         measured(scored, seed, data.outcome, data.domains, data.domain_names,
-                                 _test_set(data, negatives, seed), weights if main else weights[:1])
+                                 _test_set(view, negatives, seed), weights if main else weights[:1])
                         for seed in range(len(scored.logit))
                     ]  # fmt: skip
                     split = test_set if main else f"{test_set}_by_{rule}"
@@ -57,7 +60,7 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
                         if test_set == "evaluate":
                             replicates[name] = mean
                 if main:
-                    predictions.append(_predictions(data, name, scored))
+                    predictions.append(_predictions(view, name, scored))
                 bar.update()
     tables = {
         "results": pd.concat(results, ignore_index=True),
@@ -70,11 +73,12 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
     }
     if "mtate" in network_arms(config):
         tables["attention"] = _attention(config, data, inputs)
-        tables |= _patient(data, inputs["mtate"].arrays["patient"])
+        of_patient = inputs["mtate" if data.other is None else "mtate-refit"]
+        tables |= _patient(data, of_patient.arrays["patient"])
     return Output(tables)
 
 
-def _judged(config, inputs, rule):
+def _judged(config, data, inputs, rule):
     """The methods that are judged under a rule: under others than the main one, those whose candidates are chosen."""
     names = list(network_arms(config))
     if rule != MAIN_RULE:
@@ -83,9 +87,8 @@ def _judged(config, inputs, rule):
     for name in names:
         derived = {"mtate": ["mtate_unlabelled"], "lstm": ["lstm_group_thresholds", "lstm_threshold_optimizer"]}
         with_derived += [name, *derived.get(name, [])]
-    return with_derived + [
-        name for part in ("references", "downstream") if part in inputs for name in inputs[part].arrays
-    ]
+    fitted = [name for part in ("references", "downstream") if part in inputs for name in inputs[part].arrays]
+    return with_derived + fitted + (["optimum"] if data.optimum is not None else [])
 
 
 def _evaluated_subjects(data: IcuData) -> np.ndarray:
@@ -222,24 +225,23 @@ def _predictions(data: IcuData, name: str, scored: Scored) -> pd.DataFrame:
 
 def _attention(config: Any, data: IcuData, inputs: Mapping[str, Stored]) -> pd.DataFrame:
     """Figure 4 of MTATE's first seed, a row an evaluation example and domain: both losses, attention."""
-    chosen, _ = methods.chosen_members(data, inputs["mtate"], MAIN_RULE)
-    arrays, tables = inputs["mtate"].arrays, []
-    for row in chosen[chosen["seed"] == 0].itertuples():
-        example = np.flatnonzero(data.evaluate[row.fold - 1])
-        logit = arrays["logit"][row.member, example].astype(np.float64)
+    arrays, tables = methods.judged_arrays(config, data, inputs, "mtate", MAIN_RULE), []
+    for fold, evaluate in enumerate(data.judged.evaluate):
+        example = np.flatnonzero(evaluate)
+        logit = arrays["logit"][0, fold, example].astype(np.float64)
         loss = np.logaddexp(0, np.where(data.outcome[example] == 1, -logit, logit))
         for place, name in enumerate(data.domain_names):
             tables.append(
                 pd.DataFrame(
                     {
-                        "fold": row.fold,
+                        "fold": fold + 1,
                         "id": data.ids[example],
                         "end": data.end[example],
                         "domain": name,
                         "group": data.domains[example, place],
                         "outcome_loss": loss,
-                        "domain_loss": arrays["domain_loss"][row.member, example, place],
-                        "weight": arrays["weight"][row.member, example, place],
+                        "domain_loss": arrays["domain_loss"][0, fold, example, place],
+                        "weight": arrays["weight"][0, fold, example, place],
                     }
                 )
             )

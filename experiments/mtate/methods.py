@@ -23,25 +23,35 @@ def chosen_members(data: IcuData, stored: Stored, rule: str) -> tuple[pd.DataFra
     return chosen, {name: values[rows] for name, values in judged.items()}
 
 
+def judged_arrays(config: Any, data: IcuData, inputs: Mapping[str, Stored], name: str, rule: str) -> dict[str, Any]:
+    """What an arm's chosen members say, `[seed, fold, example, ...]` by name: of the folds, or of the other set."""
+    if data.other is not None:
+        arrays = inputs[f"{name}-refit"].arrays
+        return {key: values[:, None] for key, values in arrays.items() if key != "patient"}
+    chosen, _ = chosen_members(data, inputs[name], rule)
+    rows = chosen["member"].to_numpy().reshape(data.num_folds, config.seeds).T
+    arrays = inputs[name].arrays
+    return {key: values[rows] for key, values in arrays.items() if key not in ("patient", "representation")}
+
+
 def scored(config: Any, data: IcuData, inputs: Mapping[str, Stored], rule: str) -> dict[str, Scored]:
-    """By method, in the order of the page, what it says of the evaluation examples under a rule of selection."""
-    found = {}
+    """By method, in the order of the page, what it says of the judged examples under a rule of selection."""
+    found, view = {}, data.judged
     for name in arms.network_arms(config):
-        chosen, judged = chosen_members(data, inputs[name], rule)
-        shape = data.num_folds, config.seeds
-        rows = chosen["member"].to_numpy().reshape(shape).T
-        arrays = inputs[name].arrays
-        own = Scored(arrays["logit"][rows], judged["threshold"].reshape(shape).T)
-        found[name] = own
+        arrays = judged_arrays(config, data, inputs, name, rule)
+        found[name] = with_threshold(view, arrays["logit"])
         if name == "mtate":
-            found["mtate_unlabelled"] = with_threshold(data, arrays["logit_unlabelled"][rows])
+            found["mtate_unlabelled"] = with_threshold(view, arrays["logit_unlabelled"])
         if name == "lstm":
-            found["lstm_group_thresholds"] = _by_group(data, own, _group_thresholds)
-            found["lstm_threshold_optimizer"] = _by_group(data, own, _optimized)
+            found["lstm_group_thresholds"] = _by_group(view, found[name], _group_thresholds)
+            found["lstm_threshold_optimizer"] = _by_group(view, found[name], _optimized)
     for part in ("references", "downstream"):
         for name, arrays in (inputs[part].arrays if part in inputs else {}).items():
             logit = arrays["logit"]
-            found[name] = with_threshold(data, logit[None] if logit.ndim == 2 else np.moveaxis(logit, 1, 0))
+            found[name] = with_threshold(view, logit[None] if logit.ndim == 2 else np.moveaxis(logit, 1, 0))
+    if data.optimum is not None:
+        logit = np.log(data.optimum) - np.log1p(-data.optimum)
+        found["optimum"] = with_threshold(view, np.tile(logit, (1, view.num_folds, 1)))
     return found
 
 

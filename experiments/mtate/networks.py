@@ -27,6 +27,7 @@ from jaxfair.models.recurrent import GruD, Lstm
 from jaxfair.models.retain import Retain
 from jaxfair.models.transformer import Transformer
 
+_REFIT = {"validation": "constant", "warm_up": "epochs"}
 _CHUNK = 128  # Examples predicted at once: attention of all of them would not fit.
 
 
@@ -45,13 +46,21 @@ class Program(NamedTuple):
     represent: Callable
 
 
-def program(config: Any, data: IcuData, name: str) -> Program:
-    """The program of an arm; the same object again for the same sizes, so that it is compiled once."""
+def program(config: Any, data: IcuData, name: str, *, refit: bool = False) -> Program:
+    """The program of an arm; the same object again for the same sizes, so that it is compiled once.
+
+    Args:
+      config: The study's.
+      data: Whose sizes are compiled in.
+      name: Of the arm.
+      refit: Training ends after the epoch that the hyperparameter `epochs` numbers, whatever comes of it.
+    """
     arm = ARMS[name]
     sizes = _Sizes(
         num_batches=training.num_batches(data.train, config.batch_size),
-        num_validate=training.num_batches(data.validate, 1),
-        num_predicted=training.num_batches(data.validate | data.evaluate, 1),
+        # A refit selects nothing.
+        num_validate=1 if refit else training.num_batches(data.validate, 1),
+        num_predicted=training.num_batches(data.evaluate if refit else data.validate | data.evaluate, 1),
         num_examples=len(data.outcome),
         num_hours=data.values.shape[1],
         num_variables=len(data.variables),
@@ -59,9 +68,10 @@ def program(config: Any, data: IcuData, name: str) -> Program:
         num_static=data.static.shape[1],
         num_domains=len(data.domain_names),
         batch_size=config.batch_size,
-        patience=config.patience,
-        epochs=config.epochs,
+        patience=1 if refit else config.patience,
+        epochs=config.epochs + 1 if refit else config.epochs,
         identification_epochs=config.identification_epochs,
+        refit=refit,
     )
     # The fields that are not compiled in must not make another program of it.
     own = {key: value for key, value in config[arm.network].items() if not key.endswith(("_rate", "_weight"))}
@@ -85,6 +95,7 @@ class _Sizes:
     patience: int
     epochs: int
     identification_epochs: int
+    refit: bool
 
 
 @functools.cache
@@ -103,6 +114,7 @@ def _program(arm: Arm, own: tuple[tuple[str, Any], ...], sizes: _Sizes) -> Progr
             batch_size=sizes.batch_size,
             patience=sizes.patience,
             arguments=arguments,
+            **_REFIT if sizes.refit else {},
         )
         if arm.training == "domain_specific":
             setting = domain_specific.domain_specific(setting)
@@ -111,7 +123,8 @@ def _program(arm: Arm, own: tuple[tuple[str, Any], ...], sizes: _Sizes) -> Progr
         outputs = functools.partial(_outputs, apply)
 
     def predict(member, variables, data):
-        batch = training.selected(member.validate | member.evaluate, sizes.num_predicted)
+        asked = member.evaluate if sizes.refit else member.validate | member.evaluate
+        batch = training.selected(asked, sizes.num_predicted)
         return _in_chunks(functools.partial(outputs, variables), data, batch.indices, batch.mask, sizes.num_examples)
 
     def represent(variables, data):
@@ -198,6 +211,7 @@ def _mtate_setting(arm, own, sizes):
         batch_size=sizes.batch_size,
         patience=sizes.patience,
         reverse=arm.training == "reversed",
+        **_REFIT if sizes.refit else {},
     )
 
 

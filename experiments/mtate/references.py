@@ -41,15 +41,28 @@ def _of_representation(name: str) -> Any:
 
 
 def reference(run: Context, inputs: Mapping[str, Stored]) -> Output:
-    """Models of the windows' summaries and static features: `{method: {"logit": [fold, example]}}`."""
+    """Models of the windows' summaries and static features: `{method: {"logit": [fold, example]}}`.
+
+    With another set to be judged there is one row: of that set what a model of all of the training set says, of the
+    training examples what the folds' models do.
+    """
     data, columns = run.data, _columns(run.data)
+    views = {fold: (data, fold) for fold in range(data.num_folds)}
+    if data.other is not None:
+        views["all"] = data.judged, 0
     jobs = {
-        (name, fold): (_of_summaries(name), _features(columns, data.train[fold], name), data, fold)
+        (name, place): (_of_summaries(name), _features(columns, view.train[fold], name), view, fold)
         for name in run.config.references
-        for fold in range(data.num_folds)
+        for place, (view, fold) in views.items()
     }
     logits = _fitted(run, "references", jobs)
-    found = {name: np.stack([logits[name, fold] for fold in range(data.num_folds)]) for name in run.config.references}
+    found = {}
+    for name in run.config.references:
+        each = np.stack([logits[name, fold] for fold in range(data.num_folds)])
+        if data.other is not None:
+            out_of_fold = np.select(list(data.validate), list(each), np.nan)
+            each = np.where(data.other, logits[name, "all"], out_of_fold)[None]
+        found[name] = each
     return Output(arrays={name: {"logit": logit} for name, logit in found.items()})
 
 

@@ -14,9 +14,12 @@ def parts(config: Any) -> list[Part]:
     """The study's parts: one for each arm, then what needs several."""
     names = arms.network_arms(config)
     listed = [Part(name, (), functools.partial(trained.train, name=name)) for name in names]
+    if config.evaluate_on:
+        for name in names:
+            listed.append(Part(f"{name}-refit", (name,), functools.partial(trained.refit, name=name)))
     if config.references:
         listed.append(Part("references", (), references.reference))
-    if config.downstream and "mtate" in names:
+    if config.downstream and "mtate" in names and not config.evaluate_on:
         listed.append(Part("downstream", ("mtate",), references.downstream))
     listed.append(Part("evaluation", tuple(part.name for part in listed), evaluation.evaluate))
     return listed

@@ -39,7 +39,7 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
                                   swept.placement))  # fmt: skip
         members = sweeps.members_table(swept.result, swept.grid).assign(best_epoch=swept.result.state.epoch)
         tables.append((members, curves(swept.result, members)))
-        if name == "mtate":
+        if name == "mtate" and data.other is None:
             kept.append(_of_the_chosen(run, program, members, found[-1]["logit"], variables, arrays, fold, swept))
     size = len(tables[0][0])
     joined = [
@@ -57,6 +57,40 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
             "patient": kept[0]["patient"],
         }
     return Output({"members": members, "results": results}, stacked)
+
+
+def refit(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
+    """An arm on all of the training set, for another set: what the folds chose, for as many epochs as they took.
+
+    Its arrays are those of `train`, `[seed, example]`; of the training examples they hold what the folds' models said,
+    the first seeds' again where there are more seeds than folds were run with.
+    """
+    config, data = run.config, run.data
+    members, folds = inputs[name].table("members"), inputs[name].arrays
+    judged = selection.validation_metrics(data, folds["logit"], members["fold"].to_numpy() - 1)
+    by_candidate = pd.Series(judged["roc_auc"]).groupby(members["candidate"].to_numpy()).mean()
+    chosen = by_candidate.fillna(-np.inf).idxmax()
+    own = members[members["candidate"] == chosen]
+    epochs = int(max(own["best_epoch"].median(), 0))
+    view, arrays = data.judged, data.judged.arrays(0, tuple(config.channels))
+    program = networks.program(config, view, name, refit=True)
+    grid = arms.refit_grid(config, name, int(chosen), epochs)
+    options = {"places": _places, "finish": _best, "segments": 10}
+    swept = sweep(run, f"{name}-refit", program.stages, grid, arrays, view.train[0], view.evaluate[0], **options)
+    variables = swept.result.state.kept
+    title = f"{name}-refit: predictions"
+    found = over_members(run, title, program.predict, (swept.members, variables), (arrays,), swept.placement)
+    for seed in range(config.seeds):
+        for row in own[own["seed"] == seed % config.selection_seeds].itertuples():
+            rows = data.validate[row.fold - 1]
+            for key, values in found.items():
+                values[seed, rows] = folds[key][row.member, rows]
+    if name == "mtate":
+        first = jax.tree.map(lambda leaf: leaf[0], variables)
+        found["patient"] = _patient(config, view, first, arrays, found["logit"][0])
+    table = sweeps.members_table(swept.result, swept.grid).assign(fold=pd.NA, best_epoch=epochs)
+    table["method"] = f"{name}, all of set {config.train_set}"
+    return Output({"members": table}, found)
 
 
 def prepare(run: Context) -> Iterator[None]:

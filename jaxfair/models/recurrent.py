@@ -66,7 +66,7 @@ class Lstm(nn.Module):
         return SequenceOutputs(nn.Dense(1, name="outcome_head")(representation)[..., 0], representation)
 
 
-def steps_since_measured(measured: jax.Array, exists: jax.Array) -> jax.Array:
+def steps_since_measured(measured: jax.Array, exists: jax.Array | None = None) -> jax.Array:
     """δ of Che et al. for steps one unit of time apart: how long ago each feature was last measured before each step.
 
     0 at the first step that exists. After it `δ_t = 1` if the feature was measured at t − 1, else `1 + δ_{t−1}`: before
@@ -74,16 +74,20 @@ def steps_since_measured(measured: jax.Array, exists: jax.Array) -> jax.Array:
 
     Args:
       measured: `[batch, time, feature]` boolean.
-      exists: `[batch, time]` boolean.
+      exists: `[batch, time]` boolean. `None`: all.
 
     Returns:
       `[batch, time, feature]`, 32-bit floats, 0 where no step exists.
     """
     step = jnp.arange(measured.shape[1])[:, None]
-    first = jnp.argmax(exists, axis=1)[:, None, None]
-    last = jax.lax.cummax(jnp.where(measured & exists[..., None], step, first), axis=1)
+    if exists is None:  # XLA takes a second to find the first of constant ones.
+        first, counted = jnp.zeros((len(measured), 1, 1), step.dtype), measured
+    else:
+        first, counted = jnp.argmax(exists, axis=1)[:, None, None], measured & exists[..., None]
+    last = jax.lax.cummax(jnp.where(counted, step, first), axis=1)
     before = jnp.concatenate([jnp.broadcast_to(first, last[:, :1].shape), last[:, :-1]], axis=1)
-    return jnp.where(exists[..., None], step - before, 0).astype(jnp.float32)
+    since = step - before if exists is None else jnp.where(exists[..., None], step - before, 0)
+    return since.astype(jnp.float32)
 
 
 class GruD(nn.Module):
@@ -155,7 +159,9 @@ class GruD(nn.Module):
         check_shape("GruD", "means", means, (num_features,))
         measured = jnp.ones(inputs.shape, bool) if measured is None else jnp.asarray(measured)
         measured = measured & exists[..., None]
-        since = steps_since_measured(measured, exists) if since is None else jnp.where(exists[..., None], since, 0)
+        if since is None:
+            since = steps_since_measured(measured, exists if time_mask is not None else None)
+        since = jnp.where(exists[..., None], since, 0)
         since = since.astype(inputs.dtype)
         means = jnp.zeros(num_features, inputs.dtype) if means is None else jnp.asarray(means)
 

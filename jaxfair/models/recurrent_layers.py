@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxfair.models.attention import product_over_last
+
 
 def scan_existing(
     step: Callable, initial: tuple[jax.Array, ...], inputs: jax.Array | tuple, exists: jax.Array, reverse: bool = False
@@ -137,7 +139,7 @@ def _projected(module, inputs, exists, hidden, init_bias, num_gates):
     kernel = module.param("input_kernel", nn.initializers.lecun_normal(), (inputs.shape[-1], width))
     recurrent = module.param("recurrent_kernel", _orthogonal_gates, (hidden, width))
     bias = module.param("bias", init_bias, (width,))
-    return jnp.where(exists[..., None], inputs, 0) @ kernel + bias, recurrent
+    return product_over_last(jnp.where(exists[..., None], inputs, 0), kernel) + bias, recurrent
 
 
 def _orthogonal_gates(key, shape):
