@@ -93,10 +93,15 @@ def _fitted(run: Context, what: str, jobs: Mapping[Any, tuple]) -> dict[Any, np.
 
 
 def _fit(model, features, data, fold):
-    """The logits of the fold's validation and evaluation examples, `[example]`; NaN for the others."""
+    """The logits of the fold's validation and evaluation examples, `[example]`; NaN for the others.
+
+    What no training example has says nothing: boosting, which takes what is unknown as it is, could not bin it.
+    """
     train, asked = data.train[fold], data.validate[fold] | data.evaluate[fold]
     logit = np.full(len(features), np.nan, np.float32)
-    if not np.isfinite(features[train]).all() and not isinstance(model, HistGradientBoostingClassifier):
+    features = features[:, ~np.isnan(features[train]).all(0)]
+    unusable = not np.isfinite(features[train]).all() and not isinstance(model, HistGradientBoostingClassifier)
+    if unusable or not features.shape[1]:
         return logit  # Of a diverged member.
     model.fit(features[train], data.outcome[train])
     if hasattr(model, "predict_proba"):
