@@ -83,7 +83,8 @@ def test_every_arm_is_one_and_has_a_style():
         parts = {name: types.SimpleNamespace(arrays=dict.fromkeys(methods)) for name, methods in (
             ("references", config.references), ("downstream", [f"mtate_{name}" for name in config.downstream])
         )}  # fmt: skip
-        judged = evaluation._judged(config, parts, evaluation.MAIN_RULE)
+        data = types.SimpleNamespace(optimum=np.ones(1) if not variant else None)
+        judged = evaluation._judged(config, data, parts, evaluation.MAIN_RULE)
         assert set(judged) <= set(styles.METHODS)
         assert len(set(judged)) == len(judged) >= len(config.arms)
     assert named <= set(styles.METHODS)
@@ -171,7 +172,7 @@ def test_wider_ablations_have_as_many_parameters_within_half_a_unit_of_width(par
 
 
 def _sizes():
-    rest = {"num_batches": 1, "num_validate": 1, "batch_size": 8, "patience": 1, "epochs": 1}
+    rest = {"num_batches": 1, "num_validate": 1, "batch_size": 8, "patience": 1, "epochs": 1, "refit": False}
     return types.SimpleNamespace(**vars(SIZES), **rest)
 
 

@@ -59,11 +59,13 @@ def loaded(folder):
 def test_every_example_is_on_one_side_and_no_patient_on_two(loaded, name):
     own = loaded[name]
     size = len(own.outcome)
-    sides = own.train.astype(int) + own.validate + own.evaluate
+    # With another set to be judged, folds only select, and that set is on no side of theirs.
+    evaluate = own.evaluate if own.other is None else own.evaluate | own.other
+    sides = own.train.astype(int) + own.validate + evaluate
     assert sides.shape == (3, size)
     np.testing.assert_array_equal(sides, 1)
     for fold in range(own.num_folds):
-        whose = [set(own.subject[side[fold]]) for side in (own.train, own.validate, own.evaluate)]
+        whose = [set(own.subject[side[fold]]) for side in (own.train, own.validate, evaluate)]
         assert all(whose)
         assert not whose[0] & whose[1] | whose[0] & whose[2] | whose[1] & whose[2]
     if name != "set b":
@@ -85,11 +87,22 @@ def test_hospitals_are_never_divided(loaded, folder):
 def test_the_other_set_judges_and_the_whole_training_set_trains(loaded, folder):
     own, alone = loaded["set b"], loaded["challenge"]
     size = len(alone.outcome)
-    for fold in range(own.num_folds):
-        assert not own.evaluate[fold, :size].any()
-        assert own.evaluate[fold, size:].all()
-        assert (own.train | own.validate)[fold, :size].all()
-    np.testing.assert_array_equal(own.validate.sum(0)[:size], 1)
+    first = np.arange(len(own.outcome)) < size
+    np.testing.assert_array_equal(own.other, ~first)
+    assert not own.evaluate.any()
+    np.testing.assert_array_equal(own.train | own.validate, np.tile(first, (3, 1)))
+    np.testing.assert_array_equal(own.validate.sum(0), first)
+    view = own.judged
+    np.testing.assert_array_equal(view.train, first[None])
+    np.testing.assert_array_equal(view.validate, first[None])
+    np.testing.assert_array_equal(view.evaluate, ~first[None])
+    # What trains on the whole set is standardised by it, and by nobody of the other.
+    known = own.values[first][..., own.variables.index("HR")]
+    values = (known - np.nanmean(known)) / np.nanstd(known)
+    found = view.arrays(0)["inputs"][first, :, own.variables.index("HR")]
+    measured = ~np.isnan(known)
+    np.testing.assert_allclose(found[measured], np.clip(values[measured], -5, 5), atol=1e-4)
+    assert alone.judged is alone
     other = challenge2012.read_set(folder / "challenge", "b")
     np.testing.assert_array_equal(own.ids, [*alone.ids, *other.ids])
     np.testing.assert_array_equal(own.outcome[size:], other.outcomes["hospital_death"])
@@ -165,7 +178,7 @@ def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
     np.testing.assert_array_equal(after.ids, before.ids)
     np.testing.assert_array_equal(after.values, before.values)
     np.testing.assert_array_equal(after.static, before.static)
-    same = dataclasses.replace(after, train=before.train)
+    same = dataclasses.replace(after, train=before.train)  # Validation patients are drawn by their outcome.
     for key in ("inputs", "measured", "static"):
         np.testing.assert_array_equal(same.arrays(0)[key], before.arrays(0)[key])
 

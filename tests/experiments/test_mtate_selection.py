@@ -16,6 +16,13 @@ MEMBERS = FOLDS * CANDIDATES * SEEDS
 DIVERGED = 4  # Fold 1, the second candidate of seed 1.
 
 
+def study_data(**fields):
+    """What of `IcuData` takes part in a choice; folds judge their own evaluation examples."""
+    found = types.SimpleNamespace(**{"other": None, "optimum": None} | fields)
+    found.judged = found
+    return found
+
+
 class Case:
     """Members stand fold after fold, candidate after candidate, seed after seed, as `trained.train` leaves them."""
 
@@ -24,7 +31,7 @@ class Case:
         self.outcome = (rng.random(EXAMPLES) < 0.4).astype(np.float32)
         domains = (rng.random((EXAMPLES, 2)) < 0.4).astype(np.float32)
         domains[::9, 0] = np.nan
-        self.data = types.SimpleNamespace(
+        self.data = study_data(
             outcome=self.outcome,
             domains=domains,
             domain_names=("age", "sex"),
@@ -96,7 +103,7 @@ def test_a_group_with_one_outcome_is_no_worst_group(case):
     """As its ROC AUC is not defined, the others decide."""
     domains = case.data.domains.copy()
     domains[:, 1] = (np.arange(EXAMPLES) % 5 == 0) & (case.outcome == 0)
-    data = types.SimpleNamespace(**vars(case.data) | {"domains": domains})
+    data = study_data(**vars(case.data) | {"domains": domains})
     judged = selection.validation_metrics(data, case.logit[:1], case.fold[:1])
     rows = np.flatnonzero(data.validate[0])
     groups = [domains[rows, 0] == 0, domains[rows, 0] == 1, domains[rows, 1] == 0]
@@ -191,7 +198,7 @@ def test_a_group_without_deaths_in_validation_has_no_decisions_and_stops_nothing
     domains = case.data.domains.copy()
     domains[:, 0] = (case.outcome == 0) & (np.arange(EXAMPLES) % 4 == 0) & (np.arange(EXAMPLES) < 100)
     domains[190:, 0] = 1
-    data = types.SimpleNamespace(**vars(case.data) | {"domains": domains})
+    data = study_data(**vars(case.data) | {"domains": domains})
     assert case.outcome[190:].sum() not in (0, 10)
     config = ConfigDict({"seeds": SEEDS, "arms": ("lstm",)})
     found = methods.scored(config, data, {"lstm": Stored(case.members, case.logit)}, "roc_auc")

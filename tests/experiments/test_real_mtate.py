@@ -59,8 +59,11 @@ def test_set_b_judges_who_trained_on_the_whole_of_set_a(load):
     own = load("challenge2012", "challenge-2012", evaluate_on="set-b")
     assert len(own.outcome) == 8000
     assert own.outcome.sum() == 554 + 568
-    assert own.outcome[own.evaluate[0]].sum() == 568
-    np.testing.assert_array_equal(own.evaluate, np.tile(np.arange(8000) >= 4000, (5, 1)))
+    view = own.judged
+    assert own.outcome[view.evaluate[0]].sum() == 568
+    np.testing.assert_array_equal(view.evaluate, np.arange(8000)[None] >= 4000)
+    np.testing.assert_array_equal(view.train, ~view.evaluate)
+    assert not own.train[:, 4000:].any()
 
 
 def test_rolling_windows_of_set_a(load, data_dir):
