@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from sklearn.metrics import roc_auc_score
 
 from experiments.mtate import methods, selection
+from experiments.mtate.data import IcuData
 from jaxfair.metrics import fairness
 
 FOLDS, SEEDS, CANDIDATES, EXAMPLES = 2, 3, 2, 200
@@ -219,3 +220,25 @@ def test_a_diverged_arm_has_no_decisions_and_stops_nothing(case):
         decisions = found[name].decisions
         assert np.isnan(decisions[:, 1, 0]).all()
         assert np.isfinite(decisions[:, 1, 1][:, case.data.validate[1]]).all()
+
+
+def test_another_set_is_judged_at_thresholds_of_the_folds_own_predictions(case):
+    """Of training examples a refitted arm holds what models that had not seen them said; all of them choose."""
+    other = np.arange(EXAMPLES) >= 150
+    sides = np.stack([np.arange(EXAMPLES) < 75, (np.arange(EXAMPLES) >= 75) & ~other])
+    nothing = np.zeros((EXAMPLES, 1), np.float32)
+    data = IcuData(
+        variables=("hr",), values=nothing[:, None], normal=np.zeros(1), static=nothing, static_names=("age",),
+        outcome=case.outcome, domains=case.data.domains, domain_names=("age", "sex"), ids=np.arange(EXAMPLES),
+        end=np.zeros(EXAMPLES), subject=np.arange(EXAMPLES), train=sides[::-1], validate=sides,
+        evaluate=np.zeros_like(sides), cohort=pd.DataFrame(), other=other,
+    )  # fmt: skip
+    rng = np.random.default_rng(4)
+    logit = rng.normal(case.outcome, 1.0, (SEEDS, EXAMPLES)).astype(np.float32)
+    config = ConfigDict({"seeds": SEEDS, "arms": ("lstm",)})
+    stored = types.SimpleNamespace(arrays={"logit": logit, "patient": {}})
+    found = methods.scored(config, data, {"lstm-refit": stored}, "roc_auc")["lstm"]
+    np.testing.assert_array_equal(found.logit[:, 0], logit)
+    for seed in range(SEEDS):
+        expected = fairness.choose_threshold(logit[seed, ~other], case.outcome[~other])
+        assert found.threshold[seed, 0] == expected
