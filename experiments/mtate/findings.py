@@ -99,7 +99,8 @@ def paragraph(found: Judged, config: dict) -> str:
         )
     base = found.base if found.base in methods else methods[0]
     figures = [f"{_NAMES[key]} {_with_interval(found, base, key)}" for key in (AUC, PR_AUC, EQOD)]
-    sentences.append(f"{style(base).label}: {', '.join(figures)} (95 % intervals over patients).")
+    label = style(base).label
+    sentences.append(f"{label[:1].upper()}{label[1:]}: {', '.join(figures)} (95 % intervals over patients).")
     others = [name for name in methods if name not in (base, "optimum")]
     for key, words, pick in ((AUC, "The highest ROC AUC of another model", max), (EQOD, "The lowest EQOD", min)):
         known = {name: found.estimate(name, key) for name in others if np.isfinite(found.estimate(name, key))}
@@ -277,8 +278,10 @@ def representation(found: Judged) -> Card | None:
     note = (
         "ROC AUC of MTATE minus that of other classifiers of its representation (of "
         f"{span(pd.Series([found.num_seeds(name) for name in names]))} seeds). The paper calls them similar, which no "
-        f"test can show; contradicted are those that are worse. By estimate alone: {better or 'none above a baseline'}."
+        f"test can show; contradicted are those that are worse."
     )
+    if better:
+        note += f" By estimate alone, {better}."
     return "Does the representation serve other classifiers as well?", answer, lines, note
 
 
@@ -369,20 +372,17 @@ def masking_rate(found: Judged) -> list[Card]:
             answers[key] = HOLDS
         else:
             answers[key] = CONTRADICTED if decided and not agree else UNDECIDED
-        ends = [number(found.estimate(f"masking_{tenths}", key)) for tenths in (everything[0], everything[-1])]
-        lines.append(
-            (
-                f"{_NAMES[key]} {'falls' if direction < 0 else 'rises'}",
-                answers[key].lower(),
-                f"from {ends[0]} at 0.{everything[0]} to {ends[1]} at 0.{everything[-1]}; of {len(rates)} differences "
-                f"from 0.{BEST_RATE}, {len(decided)} are decided and {agree} of these go that way",
-            )
-        )
+        ends = [
+            f"{number(found.estimate(f'masking_{tenths}', key))} at 0.{tenths}"
+            for tenths in (everything[0], everything[-1])
+        ]
+        label = f"{_NAMES[key]} {'falls' if direction < 0 else 'rises'} ({', '.join(ends)})"
+        lines.append((label, f"{answers[key].lower()}, {agree} of {len(decided)} agree", ""))
     trend = (
         "Do both areas fall with the masking rate, and accuracy rise?",
         of_all(list(answers.values())),
         lines,
-        "Every rate is compared with 0.4. Holds: all differences that are decided go the paper's way.",
+        "Every rate is compared with 0.4. Holds: some differences are decided, and all of these agree with the paper.",
     )
     lines, verdicts = [], []
     for key in trends:
@@ -427,9 +427,9 @@ def _line(found: Judged, name: str, key: Key, label: str = "") -> tuple[str, str
 
 
 def _counted(verdicts: Sequence[str]) -> str:
-    words = {HOLDS: "better than", CONTRADICTED: "worse than", UNDECIDED: "undecided", UNKNOWN: "unknown"}
+    words = {HOLDS: "better than {}", CONTRADICTED: "worse than {}", UNDECIDED: "{} undecided", UNKNOWN: "{} unknown"}
     counts = [(word, sum(one == each for each in verdicts)) for one, word in words.items()]
-    return ", ".join(f"{word} {count}" for word, count in counts if count)
+    return ", ".join(word.format(count) for word, count in counts if count)
 
 
 def _with_interval(found: Judged, name: str, key: Key) -> str:

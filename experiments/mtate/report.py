@@ -3,6 +3,7 @@
 import pandas as pd
 
 from experiments.mtate import figures, findings, tables
+from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
 from experiments.mtate.findings import ABLATIONS, DOWNSTREAM
 from experiments.mtate.front import front
@@ -93,10 +94,12 @@ def _paper(run: Run, found: Judged) -> Section:
         return Section("The paper's figures beside ours", [Text("This run judged no method.")])
     blocks: list = []
     methods = [name for name in found.methods if name not in ABLATIONS and not name.startswith("masking_")]
-    main = methods or found.methods
+    if not methods:
+        words = "This run has none of the paper's models beside MTATE's own parts, which have a section of their own."
+        return Section("The paper's figures beside ours", [Text(words)])
     natural = f"All models at the natural prevalence ({found.size}). {reading(found)} {ABBREVIATIONS}; here their means"
     caption = f"{natural} over the domains. {BIAS}"
-    blocks.append(tables.methods_table(found, "evaluate", main, caption))
+    blocks.append(tables.methods_table(found, "evaluate", methods, caption))
     if any(found.seed_row("evaluate_1_to_1", name, ("", "roc_auc")) is not None for name in TABLE_A1):
         blocks.append(Text(_what_differs(run)))
         caption = (
@@ -109,11 +112,16 @@ def _paper(run: Run, found: Judged) -> Section:
     for split, ratio in RATIOS.items():
         name = "Table 2, of which no figure survives: all our models" if ratio == 4 else "Table A1: all our models"
         text = f"{name} at 1 death to {ratio} survivor{'s' if ratio > 1 else ''}, {_subsampled(found, ratio)}"
-        block = tables.methods_table(found, split, main, f"{text} (cells as in the first table)", folded=True)
+        block = tables.methods_table(found, split, methods, f"{text} (cells as in the first table)", folded=True)
         if block.rows:
             blocks.append(block)
     if run.config.get("data") == "challenge2012" and run.config.get("task") == "hospital_death":
-        blocks.append(tables.published_on_challenge(found))
+        words = (
+            "On this task others have published figures, too (folded). Their ± is over seeds or folds of one split, "
+            "and their splits are other ones, so that only differences beyond our intervals over patients mean "
+            "anything. Figures of the same stays with length of stay as the label are of another task and left out."
+        )
+        blocks += [Text(words), tables.published_on_challenge(found)]
     return Section("The paper's figures beside ours", blocks)
 
 
@@ -230,7 +238,7 @@ def _attention(run: Run) -> Section:
     title = "What MTATE attends to"
     attention = run.table("attention", ATTENTION)
     if attention.empty:
-        return Section(title, [Text("MTATE is not among the arms of this run.")])
+        return Section(title, [Text("This run kept no attention: `mtate` is not among its arms.")])
     windows = len(attention[["fold", "id", "end"]].drop_duplicates())
     caption = (
         "The paper's Figure 4: the loss of the outcome against the loss of the domain (nats), a dot a window (n = "
@@ -262,7 +270,7 @@ def _attention(run: Run) -> Section:
 def _calibration(run: Run, found: Judged) -> Section:
     predictions = run.table("predictions", PREDICTIONS)
     blocks: list = []
-    if len(predictions):
+    if predictions["method"].isin(CALIBRATED).any():
         first = next((name for name in predictions if name.startswith("domain_")), "")
         grouped = f"; the last row is by group, of {domain(first.removeprefix('domain_')).title}" if first else ""
         seeds = span(pd.Series([found.num_seeds(name) for name in found.methods]))
@@ -310,7 +318,9 @@ def _ablations(run: Run, found: Judged) -> Section:
             f"natural prevalence). Means over seeds (n = {seeds}) with the 95 % intervals of these over seeds."
         )
         blocks.append(Figure("figure_a3", caption, figures.masking(run.results)))
-        blocks.append(tables.methods_table(found, "evaluate", rates, f"The same in figures. {reading(found)}"))
+        blocks.append(
+            tables.methods_table(found, "evaluate", rates, f"The same in figures. {reading(found)} {ABBREVIATIONS}.")
+        )
     return Section(title, blocks or [Text("This run has neither ablations nor masking rates.")])
 
 
@@ -330,16 +340,30 @@ def _training(run: Run) -> Section:
     )
     n = curves.groupby("method")["member"].nunique()
     caption = (
-        f"Training curves of the chosen members: mean over seeds and folds (n = {span(n)}) and, of the validation "
-        "patients, a band of 1 SD. Members stop early, and a mean goes on over those that are left. The losses are "
-        "those that each method trains on and not comparable between methods: weighted ones, worst groups', and "
-        "MTATE's with its domain and contrastive terms."
+        f"Training curves of the chosen members: mean over seeds and folds (n = {span(n)}), without intervals. "
+        "Above, ROC AUC of the validation patients, which decides when a member stops and "
+        "which epoch is judged; a mean goes on over those that are left. Below, the loss that each method trains on "
+        "(nats), not comparable between methods: weighted ones, worst groups', and with domain and contrastive terms."
     )
-    drawn = training_curves(curves, METHODS, {"loss": "loss (nats)", "roc_auc": "ROC AUC"}, ended)
+    drawn = training_curves(_drawn(curves), METHODS, {"roc_auc": "validation ROC AUC", "loss": "training loss"}, ended)
     blocks: list = [Figure("training", caption, drawn)]
     if len(chosen):
         blocks.append(tables.training_table(chosen, run.members, int(run.config.get("epochs", 0))))
     return Section("Training", blocks)
+
+
+def _drawn(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves as they are drawn: the paper's models in a column of their own, without bands, which would overlap.
+
+    The loss of the validation patients is 1 minus their ROC AUC. The epochs in which just train twice finds its errors
+    are left out.
+    """
+    of_validation = curves["split"].eq("validate") & curves["metric"].eq("loss")
+    value = curves["value"].where(~of_validation, 1 - curves["value"])
+    metric = curves["metric"].mask(of_validation, "roc_auc")
+    column = curves["method"].isin(list(TABLE_A1)).map({True: "the paper's models", False: "other models"})
+    drawn = curves.assign(metric=metric, value=value, split="mean", stage=column)
+    return drawn[curves["stage"] != "identification"].sort_values("stage", ascending=False, kind="stable")
 
 
 def _as_words(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

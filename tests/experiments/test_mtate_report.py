@@ -237,7 +237,7 @@ def test_best_names_who_is_better(found):
     assert (question, answer) == ("Has MTATE the best ROC AUC?", "Not decided: better than 0 of 4")
     assert [line[0] for line in lines[:4]] == ["Transformer", "LSTM", "RETAIN", "DANN*"]
     # Thresholds by group have the LSTM's scores, and MTATE's own representation is no rival of it.
-    assert lines[4] == ("1 other model", "undecided 1", "")
+    assert lines[4] == ("1 other model", "1 undecided", "")
     better = found
     for name in baselines:
         better = planted(better, name, AUC, 0.05, 0.01, 0.09, 0.02)
@@ -342,7 +342,8 @@ def test_masking_rates(tmp_path):
     # Below 0.4 a falling area is the higher one.
     lower = planted(found, "masking_0", AUC, 0.05, 0.01, 0.09, 0.02)
     lines = findings.masking_rate(lower)[0][2]
-    assert lines[0][:2] == ("ROC AUC falls", "contradicted")
+    assert lines[0][0].startswith("ROC AUC falls (")
+    assert lines[0][1] == "contradicted, 0 of 1 agree"
     values = [found.estimate(name, AUC) for name in MASKING]
     rank = 1 + sum(value > values[4] for value in values)
     assert among[2][0][0] == f"ROC AUC: place {rank} of 10"
@@ -455,6 +456,20 @@ def test_every_figure_has_a_caption_and_is_embedded(workdir, page):
     assert len(targets) == 12
 
 
+def test_curves_are_of_the_chosen_and_validation_losses_are_areas(workdir, monkeypatch):
+    given = []
+    monkeypatch.setattr(report, "training_curves", lambda curves, *_: given.append(curves))
+    run = read_workdir(workdir)
+    report.sections(run)
+    (curves,) = given
+    members = run.members.set_index("member")["candidate"]
+    assert set(members[curves["member"]]) == {"1"}
+    area = curves[(curves["method"] == "lstm") & (curves["metric"] == "roc_auc") & (curves["epoch"] == 2)]["value"]
+    np.testing.assert_allclose(area.to_numpy(float), 1 - (np.exp(-2) + 0.1))
+    assert len(area) == 6
+    assert curves["stage"].unique().tolist() == ["the paper's models"]
+
+
 # What is missing.
 
 
@@ -482,7 +497,7 @@ def test_only_results_and_members_are_needed(tmp_path):
     text = sentences(read_workdir(workdir))
     for words in (
         "no differences from MTATE", "no cohort table", "no gaps by domain", "no intervals",
-        "no model of the paper's own to compare", "MTATE is not among the arms", "no predictions",
+        "no model of the paper's own to compare", "kept no attention", "no predictions",
         "neither ablations nor masking", "no training curves",
     ):  # fmt: skip
         assert words in text, words
