@@ -312,6 +312,8 @@ def test_ablations(tmp_path):
     assert findings.most_useful(better)[1] == UNDECIDED  # Decided, but as much as the others.
     most = planted(better, "without_representation", AUC, 0.2, 0.1, 0.3, 0.01)
     assert findings.most_useful(most)[1] == HOLDS
+    overlapping = planted(better, "without_representation", AUC, 0.05, 0.02, 0.08, 0.01)
+    assert findings.most_useful(overlapping)[1] == UNDECIDED
     other = planted(better, "without_temporal", AUC, 0.2, 0.1, 0.3, 0.01)
     assert findings.most_useful(other)[1] == CONTRADICTED
     accuracy = found.estimate("mtate", ("", "accuracy"))
