@@ -78,8 +78,8 @@ def _cohort(run: Run) -> Section:
         rows.append([str(row["step"]), *(number(row[name], "count") for name in names), share])
     folds = run.config.get("folds")
     how = (
-        f"All of set {run.config.get('train_set')} trains, with the candidate and for as many epochs as its {folds} folds "
-        f"chose, and {run.config['evaluate_on'].replace('-', ' ')} is judged"
+        f"All of set {run.config.get('train_set')} trains, with the candidate and for as many epochs as its {folds} "
+        f"folds chose, and {run.config['evaluate_on'].replace('-', ' ')} is judged"
         if run.config.get("evaluate_on")
         else f"{folds} folds of patients (of hospitals where the data know them); each patient is judged once, by the "
         "model that has not seen the fold"
