@@ -4,11 +4,11 @@
     python -m benchmarks.mtate_torch --models=mtate --sizes=paper
 
 Both train the same architecture on the same batches' shapes by Adam, with the same loss; parameters are counted, and
-outcome, loss and gradients compared with copied weights, before anything is timed. Every repeat times ours, then theirs,
-each with all cores; ratios are of neighbours in time, by the clock and by processor time, which other load on the
-machine changes less. An epoch of both ends with the outcomes of the validation
-examples. Ours is what the studies run: `sweeps.sweep`, with masks, batch order, and validation by ROC AUC. Theirs has no
-masks, as every value is there. The extra `bench` installs PyTorch.
+outcome, loss and gradients compared with copied weights, before anything is timed. Every repeat times ours, then
+theirs, each with all cores; ratios are of neighbours in time, by the clock and by processor time, which other load on
+the machine changes less. An epoch of both ends with the outcomes of the validation examples. Ours is what the studies
+run: `sweeps.sweep`, with masks, batch order, and validation by ROC AUC. Theirs has no masks, as every value is there.
+The extra `bench` installs PyTorch.
 """
 
 import functools
@@ -476,14 +476,14 @@ def compare(model: str, name: str, cores: int) -> None:
     ratios, of_processor = turns[:, 1] / turns[:, 0], turns[:, 3] / turns[:, 2]
     flops = step_flops(model, size.features)
     print(
-        f"{model} {name}: {steps / clock:.1f} member-steps a second; {processor / steps * 1e3:.2f} processor ms a step of "
-        f"{flops / 1e6:.0f} MFLOP, {flops * steps / processor / 1e9:.1f} GFLOP/s; compiled in {compiling:.1f} s",
+        f"{model} {name}: {steps / clock:.1f} member-steps a second; {processor / steps * 1e3:.2f} processor ms a step "
+        f"of {flops / 1e6:.0f} MFLOP, {flops * steps / processor / 1e9:.1f} GFLOP/s; compiled in {compiling:.1f} s",
         flush=True,
     )
     if theirs:
         print(
-            f"{model} {name}: PyTorch {steps / their_clock:.1f}; {their_processor / steps * 1e3:.2f} processor ms; ratio "
-            f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f}) by the clock, "
+            f"{model} {name}: PyTorch {steps / their_clock:.1f}; {their_processor / steps * 1e3:.2f} processor ms; "
+            f"ratio {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f}) by the clock, "
             f"{np.median(of_processor):.2f} ({of_processor.min():.2f} to {of_processor.max():.2f}) by processor time",
             flush=True,
         )
