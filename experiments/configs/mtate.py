@@ -108,7 +108,6 @@ def get_config(variant: str = "") -> ConfigDict:
         config.mtate.hidden, config.mtate.heads, config.mtate.head_dim = 32, 2, 4
         config.mtate.learning_rate = 3e-3
         config.identification_epochs = 2
-        config.bootstrap_resamples = 200
     elif variant == "rolling":
         config.task, config.window, config.ends = "rolling", 24, (24, 36, 48)
     elif variant == "eicu_demo":

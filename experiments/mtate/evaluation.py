@@ -57,7 +57,7 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
                         mean = _over_seeds(each)
                         intervals.append(_intervals(name, split, mean))
                         groups.append(_groups(name, split, each))
-                        if test_set == "evaluate":
+                        if test_set == "evaluate" and name != "optimum":  # Which is no model.
                             replicates[name] = mean
                 if main:
                     predictions.append(_predictions(view, name, scored))

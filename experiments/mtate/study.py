@@ -3,11 +3,8 @@
 import functools
 from typing import Any
 
-from experiments.mtate import arms, data, evaluation, references, trained
+from experiments.mtate import arms, data, evaluation, references, report, summary, trained
 from experiments.run.study import Part, Study
-
-TITLE = "Is a masked triple attention transformer fairer between groups of patients than other models?"
-LEAD = "TODO"
 
 
 def parts(config: Any) -> list[Part]:
@@ -30,7 +27,9 @@ STUDY = Study(
     parts=parts,
     load=data.load,
     units={"brier": "probability squared", "loss": "nats"},
-    title=TITLE,
-    lead=LEAD,
+    sections=report.sections,
+    title=report.TITLE,
+    lead=report.LEAD,
+    summary=summary.summary,
     prepare=trained.prepare,
 )

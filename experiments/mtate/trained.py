@@ -38,7 +38,7 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
         found.append(over_members(run, f"{title}: predictions", program.predict, (swept.members, variables), (arrays,),
                                   swept.placement))  # fmt: skip
         members = sweeps.members_table(swept.result, swept.grid).assign(best_epoch=swept.result.state.epoch)
-        tables.append((members, curves(swept.result, members)))
+        tables.append((members, _curves(swept.result, members)))
         if name == "mtate" and data.other is None:
             kept.append(_of_the_chosen(run, program, members, found[-1]["logit"], variables, arrays, fold, swept))
     size = len(tables[0][0])
@@ -114,6 +114,14 @@ def prepare(run: Context) -> Iterator[None]:
         yield
     selection.prepare(data)
     yield
+
+
+def _curves(result: sweeps.Result, members: pd.DataFrame) -> pd.DataFrame:
+    """Training curves; what members are selected by is logged as a loss, 1 minus the ROC AUC."""
+    table = curves(result, members)
+    selecting = table["split"].eq("validate") & table["metric"].eq("loss")
+    value = table["value"].where(~selecting, 1 - table["value"])
+    return table.assign(metric=table["metric"].mask(selecting, "roc_auc"), value=value)
 
 
 def _best(member, state, data):

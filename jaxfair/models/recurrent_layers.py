@@ -39,7 +39,9 @@ def scan_existing(
         return state, state[0]
 
     of_time = jax.tree.map(lambda array: jnp.swapaxes(array, 0, 1), (inputs, exists))
-    state, outputs = jax.lax.scan(one, initial, of_time, reverse=reverse)
+    # Going back, a step is computed anew from its state: a CPU takes longer to store a dozen small arrays a step.
+    recomputed = jax.checkpoint(one, prevent_cse=False)
+    state, outputs = jax.lax.scan(recomputed, initial, of_time, reverse=reverse)
     return state, jnp.swapaxes(outputs, 0, 1)
 
 
