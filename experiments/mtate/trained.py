@@ -88,7 +88,8 @@ def refit(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
     if name == "mtate":
         first = jax.tree.map(lambda leaf: leaf[0], variables)
         found["patient"] = _patient(config, view, first, arrays, found["logit"][0])
-    table = sweeps.members_table(swept.result, swept.grid).assign(fold=pd.NA, best_epoch=epochs)
+    table = sweeps.members_table(swept.result, swept.grid).assign(best_epoch=epochs)
+    table["fold"] = pd.array([pd.NA] * len(table), "Int64")  # Folds' numbers stay whole where both tables are joined.
     table["method"] = f"{name}, all of set {config.train_set}"
     return Output({"members": table}, found)
 

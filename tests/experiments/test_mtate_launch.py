@@ -35,7 +35,9 @@ COMPARED = 6  # Metrics, in `evaluation.COMPARED`.
 def launch(folder, name, *arguments, variant=""):
     """A run to its end in `folder / name`, with what it prints in `name.out`."""
     where = f"--workdir={folder / name}"
-    done = launching.start(folder, launching.variant(variant, "mtate"), *TINY, where, *arguments, study="mtate")
+    own = {flag.partition("=")[0] for flag in arguments}  # A tuple's flag that is given twice adds to the first.
+    tiny = [flag for flag in TINY if flag.partition("=")[0] not in own]
+    done = launching.start(folder, launching.variant(variant, "mtate"), *tiny, where, *arguments, study="mtate")
     (folder / f"{name}.out").write_text(done.stdout)
     assert done.returncode == 0, done.stderr
 
@@ -89,7 +91,7 @@ def assert_keeps_the_contract(workdir, methods=METHODS, *, other_set=False):
     assert (known["undefined"] < 20).all()
     comparisons = tables["comparisons"]
     assert set(comparisons["base"]) == {"mtate"}
-    assert len(comparisons) == COMPARED * (len(methods) - 1)
+    assert len(comparisons) == COMPARED * (len(methods - {"optimum"}) - 1)
     assert (comparisons["p_holm"].isna() | (comparisons["p_holm"] >= comparisons["p"])).all()
     difference = (
         one[[("mtate", task, metric) for task, metric in comparisons[["task", "metric"]].to_numpy()]].to_numpy()
