@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from experiments.aml import arms
-from experiments.configs import aml, shapley
+from experiments.configs import aml, mtate, shapley
 from experiments.run import checks, command_line
 from experiments.shapley import styles
 from jaxfair.attribution import data_values
@@ -19,7 +19,7 @@ from jaxfair.methods.aml import OPTIMIZERS
 from jaxfair.models.time_series import BACKBONES
 from jaxfair.probes import mlp_probe
 
-STUDIES = {"aml": aml, "shapley": shapley}
+STUDIES = {"aml": aml, "shapley": shapley, "mtate": mtate}
 FIELDS = [(study, field) for study, module in STUDIES.items() for field in checks.flat(module.get_config())]
 HUGE = "1000000000"
 BAD = {"a word": "('neither',)", "zero": "0", "negative": "-1", "not a number": "nan", "nothing": "", "huge": HUGE}
@@ -28,13 +28,21 @@ BAD = {"a word": "('neither',)", "zero": "0", "negative": "-1", "not a number": 
 NUMBERS_FROM_0 = {"aml": ["joint.weight_decay", "joint.score_share", "max_damaged", "joint.dropout", "boosting_seeds"]}
 NUMBERS_FROM_0["aml"] += ["confounding", "alphas", "joint.alphas"]
 NUMBERS_FROM_0["shapley"] = ["epochs", "pgd_steps", "momentum"]
+NUMBERS_FROM_0["mtate"] = [f"{network}.dropout" for network in ("lstm", "gru_d", "transformer", "retain", "mtate")]
+NUMBERS_FROM_0["mtate"] += [f"mtate.{name}" for name in ("masking_rate", "domain_weight", "contrastive_weight")]
+NUMBERS_FROM_0["mtate"] += ["domain_weights", "reversals", "step_sizes", "fairness_weights"]
+NUMBERS_FROM_0["mtate"] += ["simulated.shift", "simulated.label_bias"]
 SWITCHES = {"aml": ["keep_lvh", "standardize_age"], "shapley": ["keep_classes"]}
+SWITCHES["mtate"] = ["dialysed_injury", "mtate.redraw_masks"]
 VALUES = {(study, field, "zero") for study in STUDIES for field in (*NUMBERS_FROM_0[study], *SWITCHES[study])}
-VALUES |= {("aml", "confounding", "negative")}
+VALUES |= {("aml", "confounding", "negative"), ("mtate", "simulated.shift", "negative")}
 # Names, which are looked up where data are not simulated.
 VALUES |= {("shapley", "problems", kind) for kind in ("a word", "not a number")}
 VALUES |= {(study, "data_dir", kind) for study in STUDIES for kind in BAD}
+VALUES |= {("mtate", "cohort_dir", kind) for kind in BAD} | {("mtate", "evaluate_on", "nothing")}
 EMPTY = {"aml": {"arms", "joint.alphas"}}
+EMPTY["mtate"] = {"arms", "ends", "channels", "references", "downstream"}
+FULL = {"shapley": "paper", "mtate": "rolling"}  # Variants whose tuples are not empty.
 EMPTY["shapley"] = {"compared_scores", "compared_shares", "hardened_shares", "pgd_shares", "peers"}
 
 
@@ -87,11 +95,11 @@ def test_a_bad_value_of_a_field_is_refused_in_a_sentence_with_its_flag(study, fi
     checks.flat(STUDIES[pair[0]].get_config())[pair[1]], tuple)])  # fmt: skip
 def test_no_values_repeated_ones_and_nan_in_a_tuple(study, field, monkeypatch):
     config = STUDIES[study].get_config()
-    default = checks.flat(config)[field] or STUDIES[study].get_config("paper").to_dict()[field]
+    default = checks.flat(config)[field] or STUDIES[study].get_config(FULL[study]).to_dict()[field]
     outcome = parsed(monkeypatch, study, f"--config.{field}=()")
     assert isinstance(outcome, ConfigDict) == (field in EMPTY[study]), outcome
     twice = parsed(monkeypatch, study, f"--config.{field}={(default[0], default[0])}")
-    assert isinstance(twice, ConfigDict) == (field == "channels"), twice
+    assert isinstance(twice, ConfigDict) == (field == "channels" and study != "mtate"), twice
     for other in ("(float('nan'),)", "(1e999,)", "((1,),)", "(None,)", "(True,)"):
         assert str(parsed(monkeypatch, study, f"--config.{field}={other}")).startswith(f"{study}: --config.{field}=")
 
