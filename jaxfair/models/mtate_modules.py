@@ -12,6 +12,7 @@ from flax import linen as nn
 from jax.typing import ArrayLike
 
 from jaxfair.models.attention import FeedForward, MultiHeadAttention, ResidualNorm
+from jaxfair.models.dropout import Dropout
 
 
 def num_kept(num_features: int, masking_rate: float) -> int:
@@ -109,7 +110,7 @@ class TemporalRelevanceAttention(nn.Module):
     def __call__(self, inputs: jax.Array, time_mask: jax.Array, train: bool = False) -> tuple[jax.Array, jax.Array]:
         """`[batch, time, N_f]` to the same, 0 at steps that do not exist, and A_TR `[batch, head, time, time]`."""
         attended, weights = MultiHeadAttention(self.num_heads, self.head_dim, name="attention")(inputs, time_mask)
-        attended = nn.Dropout(self.dropout, deterministic=not train)(attended)
+        attended = Dropout(self.dropout, deterministic=not train)(attended)
         return ResidualNorm(name="norm")(inputs, attended, mask=time_mask[..., None]), weights
 
 
@@ -160,7 +161,7 @@ class FeatureRelevanceAttention(nn.Module):
         """
         rows = None if self.num_features is None else kept
         exists, weights = time_mask[..., None], None
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = Dropout(self.dropout, deterministic=not train)
         masked = jnp.where(exists, latent[..., kept], 0)
         if self.attention:
             tokens = jnp.swapaxes(masked, -1, -2)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
+from jaxfair.models.dropout import Dropout
 from jaxfair.models.recurrent_layers import GruLayer, LstmLayer
 from jaxfair.models.sequences import SequenceOutputs, check_mask, check_shape, existing_steps, join_static
 
@@ -60,7 +61,7 @@ class Lstm(nn.Module):
         values = inputs
         for layer in range(self.num_layers):
             values = LstmLayer(self.hidden, name=f"layer_{layer}")(values, exists)
-            values = nn.Dropout(self.dropout)(values, deterministic=not train)
+            values = Dropout(self.dropout)(values, deterministic=not train)
         # The last step's, for the steps that do not exist have kept the state of the last one that does.
         representation = join_static("Lstm", values[:, -1], static, mask)
         return SequenceOutputs(nn.Dense(1, name="outcome_head")(representation)[..., 0], representation)
@@ -180,7 +181,7 @@ class GruD(nn.Module):
         values = jnp.where(measured, values, input_decay * last + (1 - input_decay) * means)
         with_mask = jnp.concatenate([values, measured.astype(values.dtype)], axis=-1)
         states = GruLayer(self.hidden, name="gru")(with_mask, exists, state_decay)
-        last_state = nn.Dropout(self.dropout)(states[:, -1], deterministic=not train)
+        last_state = Dropout(self.dropout)(states[:, -1], deterministic=not train)
         representation = join_static("GruD", last_state, static, mask)
         return SequenceOutputs(nn.Dense(1, name="outcome_head")(representation)[..., 0], representation)
 

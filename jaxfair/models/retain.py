@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
+from jaxfair.models.dropout import Dropout
 from jaxfair.models.recurrent_layers import GruLayer
 from jaxfair.models.sequences import existing_steps, join_static
 
@@ -108,7 +109,7 @@ class Retain(nn.Module):
         beta = jnp.where(there, beta, 0)
 
         context = jnp.einsum("bt,bte,bte->be", alpha, beta, values)
-        context = nn.Dropout(self.dropout)(context, deterministic=not train)
+        context = Dropout(self.dropout)(context, deterministic=not train)
         representation = join_static("Retain", context, static, mask)
         head = nn.Dense(1, name="outcome_head")
         outcome = head(representation)[..., 0]

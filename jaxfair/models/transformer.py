@@ -8,6 +8,7 @@ from flax import linen as nn
 from jax.typing import ArrayLike
 
 from jaxfair.models.attention import FeedForward, MultiHeadAttention, ResidualNorm, sinusoidal_positions
+from jaxfair.models.dropout import Dropout
 from jaxfair.models.sequences import existing_steps, join_static, last_over_time, max_over_time, mean_over_time
 
 POOLINGS = {"mean": mean_over_time, "last": last_over_time, "max": max_over_time}
@@ -101,7 +102,7 @@ class Transformer(nn.Module):
             head_dim = self.width // self.num_heads
         exists = existing_steps("Transformer", inputs, time_mask, mask)
         there = exists[..., None]
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        drop = Dropout(self.dropout, deterministic=not train)
         values = nn.Dense(self.width, name="embedding")(jnp.where(there, inputs, 0))
         values = values + sinusoidal_positions(inputs.shape[1], self.width).astype(values.dtype)
         attention = []
