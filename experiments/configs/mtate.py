@@ -8,7 +8,7 @@ challenge2012    Challenge 2012, hospital death from the first 48 hours         
 rolling          Challenge 2012, death within 72 hours, windows end at 24, 36, 48   10 x 5
 eicu_demo        eICU demo, hospital death from the first 24 hours, nine domains    10 x 5
 mimic            MIMIC-III or -IV, death within 72 hours, rolling windows           10 x 5
-ablation         Challenge 2012, MTATE without each of its parts                    10 x 5
+ablation         Challenge 2012, MTATE without each of its parts                     5 x 5
 masking          Challenge 2012, MTATE with masking rates from 0 to 0.9              5 x 5
 
 All but the first need --config.data_dir=DIR: the source's own folder, or one that holds it under the name that BUILD.md
@@ -30,6 +30,7 @@ NETWORK_ARMS = (
 ABLATIONS = (
     "mtate", "without_temporal", "without_feature", "without_representation", "without_masking", "without_domain_loss",
     "without_contrastive", "without_temporal_wider", "without_feature_wider", "without_representation_wider",
+    "domain_loss_gradient", "redrawn_masks",
 )  # fmt: skip
 MASKING = tuple(f"masking_{rate}" for rate in range(10))  # Tenths.
 REFERENCES = ("logistic_regression", "gradient_boosting")
@@ -116,9 +117,11 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data, config.task, config.domains = "mimic", "rolling", DOMAINS[:9]
         config.dialysed_injury = True
     elif variant == "ablation":
-        config.arms, config.references = ABLATIONS, ()
+        config.arms, config.references, config.seeds = ABLATIONS, (), 5
+        config.learning_rates = config.domain_weights = (1.0,)  # MTATE's own, so that parts differ by one thing alone.
     elif variant == "masking":
         config.arms, config.references, config.downstream, config.seeds = MASKING, (), (), 5
+        config.learning_rates = config.domain_weights = (1.0,)
     return config
 
 

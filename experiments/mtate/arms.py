@@ -62,6 +62,9 @@ ARMS: Mapping[str, Arm] = {
     "without_masking": _ablation(masking_rate=0.0),
     "without_domain_loss": Arm("mtate", "mtate", fixed=(("domain_weight", 0.0),)),
     "without_contrastive": dataclasses.replace(_ablation(), fixed=(("contrastive_weight", 0.0),)),
+    # What the text leaves open.
+    "domain_loss_gradient": _ablation(stop_domain_loss=False),
+    "redrawn_masks": _ablation(redraw_masks=True),
     # Appendix A.4.
     **{f"masking_{tenths}": _ablation(masking_rate=tenths / 10) for tenths in range(10)},
 }

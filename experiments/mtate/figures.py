@@ -35,10 +35,10 @@ PANELS = {
         "reweighted", "group_dro", "just_train_twice", "laftr", "domain_invariant", "domain_specific",
         "lstm_group_thresholds", "lstm_threshold_optimizer",
     ),
-    "MTATE without one of its parts": (
+    "MTATE without one of its parts, or chosen otherwise": (
         "without_temporal", "without_temporal_wider", "without_feature", "without_feature_wider",
         "without_representation", "without_representation_wider", "without_masking", "without_domain_loss",
-        "without_contrastive",
+        "without_contrastive", "domain_loss_gradient", "redrawn_masks",
     ),
     "MTATE by masking rate": tuple(f"masking_{tenths}" for tenths in range(10)),
 }  # fmt: skip

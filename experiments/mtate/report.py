@@ -5,7 +5,7 @@ import pandas as pd
 from experiments.mtate import figures, findings, tables
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
-from experiments.mtate.findings import ABLATIONS, DOWNSTREAM
+from experiments.mtate.findings import ABLATIONS, DOWNSTREAM, LEFT_OPEN
 from experiments.mtate.front import front
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
@@ -93,7 +93,9 @@ def _paper(run: Run, found: Judged) -> Section:
     if not found.methods:
         return Section("The paper's figures beside ours", [Text("This run judged no method.")])
     blocks: list = []
-    methods = [name for name in found.methods if name not in ABLATIONS and not name.startswith("masking_")]
+    methods = [
+        name for name in found.methods if name not in (*ABLATIONS, *LEFT_OPEN) and not name.startswith("masking_")
+    ]
     if not methods:
         words = "This run has none of the paper's models beside MTATE's own parts, which have a section of their own."
         return Section("The paper's figures beside ours", [Text(words)])
@@ -294,7 +296,7 @@ def _calibration(run: Run, found: Judged) -> Section:
 
 def _ablations(run: Run, found: Judged) -> Section:
     title = "Parts of MTATE"
-    own = [name for name in ("mtate", *ABLATIONS, *DOWNSTREAM) if name in found.methods]
+    own = [name for name in ("mtate", *ABLATIONS, *LEFT_OPEN, *DOWNSTREAM) if name in found.methods]
     rates = [f"masking_{tenths}" for tenths in range(10) if f"masking_{tenths}" in found.methods]
     blocks: list = []
     if any(name in ABLATIONS for name in own):

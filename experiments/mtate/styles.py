@@ -41,6 +41,8 @@ METHODS: Mapping[str, Style] = {
     "without_masking": Style("without masking", palette.PURPLE, "o", "mtate"),
     "without_domain_loss": Style("without domain loss", palette.SKY, "o", "mtate"),
     "without_contrastive": Style("without contrastive loss", palette.BLACK, "o", "mtate"),
+    "domain_loss_gradient": Style("outcome's gradient through domain losses", palette.GREY, "s", "mtate"),
+    "redrawn_masks": Style("masks drawn anew every step", palette.GREY, "D", "mtate"),
     **{f"masking_{tenths}": Style(f"masking rate 0.{tenths}", palette.VERMILION, "D") for tenths in range(10)},
 }
 
