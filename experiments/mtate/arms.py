@@ -50,6 +50,7 @@ ARMS: Mapping[str, Arm] = {
     "reweighted": Arm("lstm", "reweighted"),
     "group_dro": Arm("lstm", "group_dro", ("step_size", "step_sizes")),
     "just_train_twice": Arm("lstm", "just_train_twice", ("upweight", "upweights")),
+    # The two that are to know nothing of a patient's groups do not get the static features that say them.
     "laftr": Arm("lstm", "laftr", ("fairness_weight", "fairness_weights")),
     "domain_invariant": Arm("lstm", "domain_adversarial", _REVERSAL),
     "domain_specific": Arm("lstm", "domain_specific"),

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import numpy as np
 
 from experiments.mtate.arms import ARMS, Arm
 from experiments.mtate.data import IcuData
+from experiments.mtate.domains import DOMAINS
 from jaxfair import training
 from jaxfair.methods import (
     classifier,
@@ -27,6 +29,8 @@ from jaxfair.models.recurrent import GruD, Lstm
 from jaxfair.models.retain import Retain
 from jaxfair.models.transformer import Transformer
 
+# Their representation is to say nothing of a patient's groups, so they are not given what answers a domain by itself.
+INVARIANT = ("laftr", "domain_adversarial")
 _REFIT = {"validation": "constant", "warm_up": "epochs"}
 _CHUNK = 128  # Examples predicted at once: attention of all of them would not fit.
 
@@ -66,6 +70,7 @@ def program(config: Any, data: IcuData, name: str, *, refit: bool = False) -> Pr
         num_variables=len(data.variables),
         num_channels=len(data.variables) * (1 + len(config.channels)),
         num_static=data.static.shape[1],
+        neutral_static=neutral_static(data.static_names, data.domain_names),
         num_domains=len(data.domain_names),
         batch_size=config.batch_size,
         patience=1 if refit else config.patience,
@@ -90,6 +95,7 @@ class _Sizes:
     num_variables: int
     num_channels: int
     num_static: int
+    neutral_static: tuple[int, ...]
     num_domains: int
     batch_size: int
     patience: int
@@ -107,6 +113,8 @@ def _program(arm: Arm, own: tuple[tuple[str, Any], ...], sizes: _Sizes) -> Progr
         apply = functools.partial(mtate.apply, setting)
     else:
         network, arguments = _sequence_network(arm.network, dict(own), sizes)
+        if arm.training in INVARIANT:
+            arguments = _neutral_arguments(sizes.neutral_static)
         setting = classifier.Setting(
             network,
             num_batches=sizes.num_batches,
@@ -165,6 +173,24 @@ def _sequence_network(kind, own, sizes):
         network = Retain(own["hidden"], own["hidden"], own["hidden"], own["dropout"])
         return network, classifier.standard_arguments
     return Lstm(own["hidden"], dropout=own["dropout"]), classifier.standard_arguments
+
+
+def neutral_static(names: Sequence[str], domains: Sequence[str]) -> tuple[int, ...]:
+    """The columns of static features that answer no domain by themselves."""
+    answers = {DOMAINS[name].needs[1] for name in domains}
+    own = {"race": "not_white"}
+    columns = {own.get(name, name) for name in answers}
+    return tuple(place for place, name in enumerate(names) if re.sub(r"^(icu_type)_\d$", r"\1", name) not in columns)
+
+
+@functools.cache
+def _neutral_arguments(columns):
+    """What the networks of `jaxfair.models` take, with these columns of the static features alone."""
+
+    def arguments(data):
+        return classifier.standard_arguments(data) | {"static": data["static"][:, np.array(columns, int)]}
+
+    return arguments
 
 
 @functools.cache

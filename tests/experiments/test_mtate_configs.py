@@ -208,3 +208,12 @@ def test_arms_that_differ_in_numbers_alone_are_one_program():
     assert networks.program(config, data, "mtate") is own["mtate"]
     config.mtate.masking_rate = 0.2
     assert networks.program(config, data, "mtate") is not own["mtate"]
+
+
+def test_what_answers_a_domain_by_itself_is_kept_from_who_is_not_to_know_it():
+    names = ("age", "male", "height", "icu_type_1", "icu_type_2", "icu_type_3", "icu_type_4", "weight")
+    assert networks.neutral_static(names, ("age", "sex", "unit")) == (2, 7)
+    assert networks.neutral_static(names, ("sex",)) == (0, 2, 3, 4, 5, 6, 7)
+    of_mimic = ("age", "male", "weight", "body_mass_index", "not_white", "charlson_index")
+    assert networks.neutral_static(of_mimic, domains.NINE) == (2, 3)
+    assert networks.neutral_static((), ("domain_0",)) == ()
