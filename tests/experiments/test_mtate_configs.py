@@ -194,7 +194,7 @@ def test_arms_that_differ_in_numbers_alone_are_one_program():
     side[:, :8] = True
     data = types.SimpleNamespace(
         train=side, validate=np.roll(side, 8, axis=1), evaluate=np.roll(side, 16, axis=1),
-        outcome=np.zeros(num_examples),
+        outcome=np.zeros(num_examples), static_names=(),
         values=np.zeros((num_examples, 12, 8)), variables=("",) * 8, static=np.zeros((num_examples, 0)),
         domain_names=("domain_0", "domain_1", "domain_2"),
     )  # fmt: skip
