@@ -12,6 +12,7 @@ import pandas as pd
 from jaxfair import metrics
 from jaxfair.metrics import fairness
 
+_CHUNK = 16  # Members judged by one call.
 RULES = {
     "roc_auc": "highest ROC AUC",
     "worst_group": "highest ROC AUC of the group with the lowest",
@@ -33,23 +34,30 @@ def validation_metrics(data, logit: np.ndarray, fold: np.ndarray) -> dict[str, n
     """
     # Only validation examples; how many differs a little between folds.
     size = int(data.validate.sum(1).max())
+    order = np.argsort(~data.validate, axis=1, kind="stable")[:, :size]
+    rows, real = order[fold], np.take_along_axis(data.validate, order, axis=1)[fold]
+    of_rows = np.take_along_axis(logit, rows, axis=1), data.outcome[rows], data.domains[rows].swapaxes(1, 2), real
     found = []
-    for member, number in enumerate(fold):
-        rows = np.flatnonzero(data.validate[number])
-        padded = np.pad(rows, (0, size - len(rows)))
-        real = np.arange(size) < len(rows)
-        found.append(_validation(logit[member][padded], data.outcome[padded], data.domains[padded].T, real))
-    return {name: np.array([float(each[name]) for each in found]) for name in found[0]}
+    for start in range(0, len(fold), _CHUNK):
+        # The last members again fill the last call up, so that one program serves any number of members.
+        chosen = np.minimum(np.arange(start, start + _CHUNK), len(fold) - 1)
+        found.append(_of_members(*(values[chosen] for values in of_rows)))
+    return {name: np.concatenate([each[name] for each in found])[: len(fold)].astype(float) for name in found[0]}
 
 
 def prepare(data) -> None:
     """Compiles `validation_metrics` for this data."""
     size = int(data.validate.sum(1).max())
-    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((size,), (size,), (data.domains.shape[1], size))]
-    _validation.lower(*shapes, jax.ShapeDtypeStruct((size,), bool)).compile()
+    each = (size,), (size,), (data.domains.shape[1], size)
+    shapes = [jax.ShapeDtypeStruct((_CHUNK, *shape), jnp.float32) for shape in each]
+    _of_members.lower(*shapes, jax.ShapeDtypeStruct((_CHUNK, size), bool)).compile()
 
 
 @jax.jit
+def _of_members(*each):
+    return jax.lax.map(lambda own: _validation(*own), each)
+
+
 def _validation(logit, outcome, domains, mask):
     codes = jnp.where(jnp.isnan(domains), -1, domains).astype(jnp.int32)
     threshold = fairness.choose_threshold(logit, outcome, "balanced_accuracy", mask)

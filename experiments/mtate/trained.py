@@ -62,7 +62,7 @@ def train(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
 def refit(run: Context, inputs: Mapping[str, Stored], name: str) -> Output:
     """An arm on all of the training set, for another set: what the folds chose, for as many epochs as they took.
 
-    Its arrays are those of `train`, `[seed, example]`; of the training examples they hold what the folds' models said,
+    Its arrays are those of `train`, `[seed, example]`; of the training examples they hold the folds' predictions,
     the first seeds' again where there are more seeds than folds were run with.
     """
     config, data = run.config, run.data
