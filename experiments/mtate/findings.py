@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from experiments.mtate.judged import MAIN, Judged, Key
 from experiments.mtate.published import BASELINES, BEST_RATE, MASKING_LOSS
 from experiments.mtate.styles import style
-from experiments.mtate.tables import LEVEL, MAIN, Judged, Key
+from experiments.mtate.tables import LEVEL
 from experiments.report.blocks import Section, Statements, Text
 from experiments.report.cells import interval, number, signed, span
 

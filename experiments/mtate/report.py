@@ -7,10 +7,11 @@ from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
 from experiments.mtate.findings import ABLATIONS, DOWNSTREAM, LEFT_OPEN
 from experiments.mtate.front import front
+from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import METHODS
-from experiments.mtate.tables import ABBREVIATIONS, Judged, domain, reading
+from experiments.mtate.tables import ABBREVIATIONS, domain, reading
 from experiments.report.blocks import Figure, Section, Table, Text
 from experiments.report.cells import DASH, number, span
 from experiments.report.curves import training_curves
@@ -41,7 +42,7 @@ BIAS = (
 
 def sections(run: Run) -> list[Section]:
     """What the page says, section by section."""
-    found = tables.judged(run)
+    found = judged(run)
     return [
         findings.section(found, run.config),
         _cohort(run),
@@ -68,7 +69,7 @@ def _task(config: dict) -> str:
 
 
 def _cohort(run: Run) -> Section:
-    steps = run.table("cohort", tables.COHORT_COLUMNS)
+    steps = run.table("cohort", COHORT_COLUMNS)
     if steps.empty:
         return Section("Cohort", [Text("This run wrote no cohort table.")])
     names = ["stays", "patients", "windows", "positive"]
@@ -155,7 +156,7 @@ def _what_differs(run: Run) -> str:
 
 
 def _by_domain(run: Run, found: Judged) -> Section:
-    intervals = run.table("intervals", tables.INTERVAL_COLUMNS)
+    intervals = run.table("intervals", INTERVAL_COLUMNS)
     own = intervals[(intervals["split"] == "evaluate") & intervals["task"].isin(found.domains)]
     title = "Fairness by domain"
     if own.empty:
@@ -194,7 +195,7 @@ def _by_domain(run: Run, found: Judged) -> Section:
 
 def _front(run: Run, found: Judged) -> Section:
     title = "Detection against fairness"
-    intervals = run.table("intervals", tables.INTERVAL_COLUMNS)
+    intervals = run.table("intervals", INTERVAL_COLUMNS)
     if intervals.empty:
         return Section(title, [Text("This run wrote no intervals to draw the models from.")])
     seeds = span(pd.Series([found.num_seeds(name) for name in found.methods]))

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from experiments.mtate.findings import group_thresholds
+from experiments.mtate.judged import MAIN, judged
 from experiments.mtate.styles import style
-from experiments.mtate.tables import MAIN, judged
 from experiments.report.cells import DASH
 from experiments.results.reading import Run
 

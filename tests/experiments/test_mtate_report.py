@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.mtate import findings, report, summary, tables
+from experiments.mtate import findings, judged, report, summary, tables
 from experiments.mtate.findings import AUC, CONTRADICTED, EQOD, HOLDS, UNDECIDED, UNKNOWN
 from experiments.mtate.published import TABLE_A1
 from experiments.report.page import write_report
@@ -36,7 +36,7 @@ OVERALL = (
 RATES = (
     "selection_rate", "true_positive_rate", "false_positive_rate", "accuracy", "roc_auc", "pr_auc", "calibration_bias",
 )  # fmt: skip
-GAPS = (*tables.GAPS, "calibration_bias_difference")
+GAPS = (*judged.GAPS, "calibration_bias_difference")
 RESULT = ("experiment", "unit", "problem", "task", "backbone", "method", "stage", "split", "metric")
 
 
@@ -93,7 +93,7 @@ def write_run(workdir, methods=PLAIN, base="mtate", config=(), seeds=3):
     compared = [
         {"base": base, "method": name, "task": task, "metric": metric, "difference": 0.01, "low": -0.02, "high": 0.03}
         | {"p": 0.4, "p_holm": 1.0}
-        for task, metric in tables.MAIN
+        for task, metric in judged.MAIN
         for name in methods
         if name != base
     ]
@@ -104,11 +104,11 @@ def write_run(workdir, methods=PLAIN, base="mtate", config=(), seeds=3):
         "members": pd.DataFrame(members),
         "intervals": pd.DataFrame(intervals).assign(undefined=0),
         "groups": pd.DataFrame(groups),
-        "comparisons": pd.DataFrame(compared, columns=tables.COMPARISON_COLUMNS),
+        "comparisons": pd.DataFrame(compared, columns=judged.COMPARISON_COLUMNS),
         "choices": pd.DataFrame(choices),
         "predictions": pd.DataFrame(predictions),
         "cohort": pd.DataFrame([("all stays", 130, 120, 120, 60), ("outcome known", 112, 112, 112, 52)],
-                               columns=tables.COHORT_COLUMNS),
+                               columns=judged.COHORT_COLUMNS),
     }  # fmt: skip
     if "mtate" in methods:
         frames |= _attention(rng)
@@ -164,7 +164,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(workdir):
-    return tables.judged(read_workdir(workdir))
+    return judged.judged(read_workdir(workdir))
 
 
 @pytest.fixture(scope="module")
@@ -299,13 +299,13 @@ def test_labels_summaries_and_other_classifiers(found):
 
 def test_ablations(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", ABLATIONS))
-    found = tables.judged(run)
+    found = judged.judged(run)
     assert findings.parts_matter(found)[1] == "Not decided: best in 0 of 5 figures"
     assert findings.most_useful(found)[1] == UNDECIDED
     assert findings.masking_loss(found)[1] == UNDECIDED
     better = found
     for name in ABLATIONS[1:]:
-        for task, metric in tables.MAIN:
+        for task, metric in judged.MAIN:
             sign = -1 if task else 1
             low, high = sorted((0.01 * sign, 0.03 * sign))
             better = planted(better, name, (task, metric), 0.02 * sign, low, high, 0.01)
@@ -330,7 +330,7 @@ def test_ablations(tmp_path):
 
 def test_masking_rates(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", MASKING, base="masking_4"))
-    found = tables.judged(run)
+    found = judged.judged(run)
     trend, among = findings.masking_rate(found)
     assert (trend[1], among[1]) == (UNDECIDED, UNDECIDED)
     falling = found
@@ -377,7 +377,7 @@ def test_the_papers_table_is_as_printed():
         method: [f"{value:.2f}({sd:.2f})" for value, sd in figures.values()] for method, figures in TABLE_A1.items()
     }
     assert ours == printed
-    assert all(list(figures) == list(tables.MAIN) for figures in TABLE_A1.values())
+    assert all(list(figures) == list(judged.MAIN) for figures in TABLE_A1.values())
 
 
 def test_main_table_holds_seeds_patients_and_subpopulations(workdir, page):
@@ -509,7 +509,7 @@ def test_only_results_and_members_are_needed(tmp_path):
 
 def test_a_run_without_mtate_has_no_claims(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", ("lstm", "retain"), config={"data": "simulated"}))
-    table = tables.judged(run)
+    table = judged.judged(run)
     empty = dataclasses.replace(table, comparisons=table.comparisons.iloc[:0], base="")
     section = findings.section(empty, run.config)
     assert [block.kind for block in section.blocks] == ["text", "text"]
@@ -533,7 +533,7 @@ def test_a_group_without_deaths_is_undefined_with_its_reason(tmp_path):
     change(workdir, "results", lambda rows: lost(rows, ["value"]))
     change(workdir, "intervals", lambda rows: lost(rows, ["estimate", "low", "high"]))
     change(workdir, "groups", no_deaths)
-    found = tables.judged(read_workdir(workdir))
+    found = judged.judged(read_workdir(workdir))
     gaps = tables.gap_table(found, "sex")
     row = next(row for row in gaps.rows if row[0] == "MTATE")
     assert [cell.main == "undefined" for cell in row[1:]] == [False, True, True, True, True, True, False]
@@ -558,7 +558,7 @@ def test_a_diverged_method_is_nan_and_decides_nothing(tmp_path):
     change(workdir, "predictions", lambda rows: mask(rows, ["prediction", "decision"]))
     change(workdir, "members", lambda rows: rows.assign(status="diverged"))
     run = read_workdir(workdir)
-    found = tables.judged(run)
+    found = judged.judged(run)
     _, answer, lines, _ = findings.best(found, AUC)
     assert answer == UNKNOWN
     assert lines[0][1] == "undefined"
