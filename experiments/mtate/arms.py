@@ -100,11 +100,6 @@ def refit_grid(config: Any, name: str, candidate: int, epochs: int) -> sweeps.Gr
     return [{"seed": seed} | who | values for seed in range(config.seeds)]
 
 
-def num_candidates(config: Any, name: str) -> int:
-    """How many candidates an arm has."""
-    return len(config[ARMS[name].candidates[1]])
-
-
 def network_arms(config: Any) -> Sequence[str]:
     """The arms of a configuration, in the order of the page."""
     return [name for name in ARMS if name in config.arms]

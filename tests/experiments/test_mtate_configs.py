@@ -106,7 +106,7 @@ def test_every_domain_is_known():
 def test_every_arm_has_as_many_candidates(variant):
     config = mtate.get_config(variant)
     number = 1 if variant in ("ablation", "masking") else 2
-    assert {arms.num_candidates(config, name) for name in config.arms} == {number}
+    assert {len(arms.hyperparameters(config, name)) for name in config.arms} == {number}
     for name in config.arms:
         candidates = arms.hyperparameters(config, name)
         assert len({tuple(each.items()) for each in candidates}) == number

@@ -10,7 +10,7 @@ import pytest
 from data_pipelines.icu import challenge2012, eicu, mimic, normal, windows
 from data_pipelines.icu.mimic import tables
 from data_pipelines.icu.stays import Stays
-from experiments.mtate import data, domains
+from experiments.mtate import data, domains, sources
 
 CHANNELS = ("measured", "since")
 NINE = domains.NINE
@@ -30,7 +30,7 @@ FOLDER = {"rolling": "challenge", "set b": "challenge"}
 def no_cache():
     """TensorFlow Datasets takes seconds to import; tests/data_pipelines/test_challenge2012.py has the cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "default_cache_dir", lambda: None)
+        patch.setattr(sources, "default_cache_dir", lambda: None)
         yield
 
 
@@ -163,7 +163,7 @@ def test_every_input_is_a_variable_or_known_at_admission(loaded, name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
     """The outcomes of other stays in the place of one's own: death, survival, length of stay, SAPS and SOFA."""
-    source = data._source
+    source = sources.read
 
     def permuted(*arguments):
         found = source(*arguments)
@@ -171,7 +171,7 @@ def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
         outcomes = {key: values[order] for key, values in found.stays.outcomes.items()}
         return dataclasses.replace(found, stays=dataclasses.replace(found.stays, outcomes=outcomes))
 
-    monkeypatch.setattr(data, "_source", permuted)
+    monkeypatch.setattr(sources, "read", permuted)
     before, after = loaded[name], data.load(config(folder, name))
     if name not in ("rolling", "mimic"):  # Whose labels are of the hours of death, which decide what windows there are.
         assert (before.outcome != after.outcome).any()
@@ -186,7 +186,7 @@ def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
 @pytest.mark.parametrize("name", SOURCES)
 def test_inputs_do_not_depend_on_who_the_patient_has_been(loaded, folder, name, monkeypatch):
     """But for MIMIC, where race and Charlson's index are inputs as in the paper."""
-    source = data._source
+    source = sources.read
 
     def permuted(*arguments):
         found = source(*arguments)
@@ -194,7 +194,7 @@ def test_inputs_do_not_depend_on_who_the_patient_has_been(loaded, folder, name, 
         attributes = {key: values[order] for key, values in found.stays.attributes.items()}
         return dataclasses.replace(found, stays=dataclasses.replace(found.stays, attributes=attributes))
 
-    monkeypatch.setattr(data, "_source", permuted)
+    monkeypatch.setattr(sources, "read", permuted)
     before, after = loaded[name], data.load(config(folder, name))
     np.testing.assert_array_equal(after.values, before.values)
     changed = {own for place, own in enumerate(before.static_names)

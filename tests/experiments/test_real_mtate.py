@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from experiments.mtate import data, references
+from experiments.mtate import data, references, sources
 
 pytestmark = pytest.mark.real_data
 
@@ -29,7 +29,7 @@ def load(data_dir):
         return loaded[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "default_cache_dir", lambda: None)
+        patch.setattr(sources, "default_cache_dir", lambda: None)
         yield of
 
 
