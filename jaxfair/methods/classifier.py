@@ -147,19 +147,22 @@ def plain_loss(setting: Setting) -> Callable:
 
 
 def initial(setting: Setting, data: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
-    """The network's initial variables."""
-    first = jax.tree.map(lambda values: values[:1], dict(data))
-    return dict(setting.network.init(key, **setting.arguments(first), train=False))
+    """The network's initial variables, whose shapes are those for an example of the data.
+
+    Args:
+      setting: What is compiled in.
+      data: All of them.
+      key: A typed key.
+
+    Returns:
+      Flax variables, `params` and what other collections the network has.
+    """
+    return dict(setting.network.init(key, **setting.arguments(first_example(data)), train=False))
 
 
-def with_heads(variables: Mapping[str, Any], name: str, heads: Any) -> dict[str, Any]:
-    """The network's variables with one more group of parameters beside its own, which the network does not look at."""
-    if name in variables["params"]:
-        raise ValueError(
-            f"with_heads: the network has parameters {name!r} of its own, and the method needs the name; "
-            "rename the network's submodule."
-        )
-    return {**variables, "params": {**variables["params"], name: heads}}
+def first_example(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of the first example, as a batch of one."""
+    return jax.tree.map(lambda values: values[:1], dict(data))
 
 
 def rows(data: Mapping[str, Any], batch: Batches) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from jaxfair import losses
 from jaxfair.gradient_reversal import ganin_schedule, reverse_gradient
 from jaxfair.methods import classifier
 from jaxfair.methods.classifier import Setting
-from jaxfair.methods.domain_heads import DomainHeads
+from jaxfair.methods.domain_heads import DomainHeads, initial_with_heads
 from jaxfair.training import Stage
 
 
@@ -41,11 +41,7 @@ def domain_adversarial(
     """
 
     def init(member, previous, data, key):
-        variables = classifier.initial(setting, data, key)
-        width = jax.eval_shape(lambda: _first(setting, variables, data)).shape[-1]
-        heads = DomainHeads(data["domains"].shape[1], hidden)
-        params = heads.init(jax.random.fold_in(key, 1), jnp.zeros((1, width)))["params"]
-        return {"variables": classifier.with_heads(variables, "domain_heads", params)}
+        return {"variables": initial_with_heads(setting, data, key, name="domain_heads", hidden=hidden)}
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)
@@ -68,8 +64,3 @@ def domain_loss(logits: jax.Array, domains: jax.Array, mask: jax.Array) -> jax.A
       mask: `[batch]` boolean, the examples that exist.
     """
     return losses.masked_mean(*classifier.cross_entropies(logits, domains, mask))
-
-
-def _first(setting, variables, data):
-    """The first example's representation."""
-    return classifier.apply(setting, variables, {name: values[:1] for name, values in data.items()}).representation

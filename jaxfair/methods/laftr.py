@@ -10,7 +10,7 @@ from jaxfair import losses
 from jaxfair.gradient_reversal import reverse_gradient
 from jaxfair.methods import classifier
 from jaxfair.methods.classifier import Setting
-from jaxfair.methods.domain_heads import DomainHeads
+from jaxfair.methods.domain_heads import DomainHeads, initial_with_heads
 from jaxfair.training import Stage
 
 CRITERIA = ("demographic_parity", "equalized_odds")
@@ -57,13 +57,9 @@ def laftr(
         raise ValueError(f"laftr: criterion must be one of {CRITERIA}, but is {criterion!r}.")
 
     def init(member, previous, data, key):
-        variables = classifier.initial(setting, data, key)
-        first = {name: values[:1] for name, values in data.items()}
-        outputs = jax.eval_shape(lambda: classifier.apply(setting, variables, first))
-        width = outputs.representation.shape[-1] + (criterion == "equalized_odds")
-        adversaries = DomainHeads(data["domains"].shape[1], hidden)
-        params = adversaries.init(jax.random.fold_in(key, 1), jnp.zeros((1, width)))["params"]
-        return {"variables": classifier.with_heads(variables, "adversaries", params)}
+        outcomes = int(criterion == "equalized_odds")  # Seen by the adversaries.
+        variables = initial_with_heads(setting, data, key, name="adversaries", hidden=hidden, num_more_inputs=outcomes)
+        return {"variables": variables}
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)

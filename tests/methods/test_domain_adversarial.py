@@ -8,7 +8,7 @@ import small_tabular
 from small_tabular import EPOCHS, SETTING
 
 from jaxfair.methods import domain_adversarial
-from jaxfair.methods.domain_heads import DomainHeads
+from jaxfair.methods.domain_heads import DomainHeads, initial_with_heads
 
 DATA = small_tabular.draw(0.75)
 
@@ -39,6 +39,11 @@ def test_each_head_is_a_network_of_its_own():
         expected = hidden @ layers[1]["kernel"][d] + layers[1]["bias"][d]
         np.testing.assert_allclose(found[:, d], expected[:, 0], rtol=1e-4, atol=1e-6)
     assert np.abs(layers[0]["kernel"][0] - layers[0]["kernel"][1]).max() > 0.1
+
+
+def test_a_name_that_the_network_has_is_refused():
+    with pytest.raises(ValueError, match="'hidden' of its own"):
+        initial_with_heads(SETTING, DATA, jax.random.key(0), name="hidden", hidden=())
 
 
 @pytest.fixture(scope="module")
