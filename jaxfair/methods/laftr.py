@@ -99,8 +99,8 @@ def adversary_errors(
       `[domain]`.
     """
     known = mask[:, None] & ~jnp.isnan(domains)
-    errors = jnp.where(known, jnp.where(domains == 1, -1, 1) * jax.nn.sigmoid(jnp.where(known, logits, 0)), 0)
-    errors = jnp.where(known & (domains == 1), 1 + errors, errors)
+    probability = jax.nn.sigmoid(jnp.where(known, logits, 0))
+    errors = jnp.where(domains == 1, 1 - probability, probability)
     belongs = mask[:, None, None] & (domains[..., None] == jnp.arange(2))  # NaN equals neither.
     if criterion == "equalized_odds":
         of_outcome = (outcome[:, None] == jnp.arange(2))[:, None, None, :]
