@@ -1,6 +1,7 @@
 """MTATE's training: outcome, domains and contrast in one loss, selected by the ROC AUC of validation patients."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ class Setting(base.Setting):
     reverse: bool = False
 
 
+@functools.lru_cache(maxsize=128)
 def classifier(setting: Setting, num_epochs: int) -> Stage:
     """Trains from scratch with Adam, and keeps the variables of the epoch that is best by `setting.validation`.
 
