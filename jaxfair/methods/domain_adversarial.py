@@ -19,9 +19,9 @@ def domain_adversarial(
 ) -> Stage:
     """Cross-entropy of the outcome, plus that of the domains behind a gradient reversal.
 
-    A head for each domain learns to read it from the network's representation; the network gets its gradient times
-    `−reversal (2 / (1 + exp(−10 p)) − 1)`, p being the share of the epochs that are over. An example without a known
-    outcome trains the domains alone.
+    A head for each domain learns to read it from the network's representation; the network gets the gradient of their
+    cross-entropy times `−reversal (2 / (1 + exp(−10 p)) − 1)`, p being the share of the epochs that are over. An
+    example without a known outcome takes part in the domains' cross-entropy alone.
 
     Hyperparameters: `learning_rate`, and `reversal`, what the schedule rises to (the paper's 1; 0: the network is
     trained as by `classifier.plain`).
@@ -49,8 +49,8 @@ def domain_adversarial(
         seen = reverse_gradient(jnp.where(batch.mask[:, None], outputs.representation, 0), strength)
         heads = DomainHeads(here["domains"].shape[1], hidden)
         logits = heads.apply({"params": variables["params"]["domain_heads"]}, seen)
-        of_outcome = classifier.outcome_loss(outputs.outcome, here["outcome"], batch.mask)
-        return of_outcome + domain_loss(logits, here["domains"], batch.mask), collections
+        primary = classifier.outcome_loss(outputs.outcome, here["outcome"], batch.mask)
+        return primary + domain_loss(logits, here["domains"], batch.mask), collections
 
     return classifier.fit(setting, name, num_epochs, init, loss)
 
@@ -62,5 +62,8 @@ def domain_loss(logits: jax.Array, domains: jax.Array, mask: jax.Array) -> jax.A
       logits: `[batch, domain]`.
       domains: `[batch, domain]`: 0, 1 or NaN.
       mask: `[batch]` boolean, the examples that exist.
+
+    Returns:
+      A scalar, 0 where no label is known.
     """
     return losses.masked_mean(*classifier.cross_entropies(logits, domains, mask))

@@ -27,11 +27,11 @@ def laftr(
     """Cross-entropy of the outcome against the adversaries' group-normalised error, `L = L_C + γ mean_d L_Adv,d`.
 
     An adversary for each domain sees the representation, and for equalized odds the outcome too, and raises L_Adv, that
-    is, lowers its `adversary_errors`; the network lowers L_Adv through a gradient reversal of strength γ, in the same
-    step, where the paper takes turns. There is no decoder, as in the paper's experiments on classification.
+    is, lowers its `adversary_errors`; the network lowers L_Adv through a gradient reversal of strength γ. Both move in
+    the same step, where the paper alternates. There is no decoder, as in the paper's experiments on classification.
 
-    An example without a known outcome trains the network's part against the adversaries alone, for demographic parity,
-    and nothing for equalized odds.
+    An example without a known outcome takes part in L_Adv alone for demographic parity, and in nothing for equalized
+    odds.
 
     Hyperparameters: `learning_rate`, and `fairness_weight`, γ (0: the network is trained as by `classifier.plain`).
 
