@@ -248,7 +248,7 @@ def _descriptors(rows):
         found = f"{rows.parameter[row]} {rows.value[row]:g}"
         raise ValueError(f"{rows.where(row)}: expected RecordID {own[stay]} as the first row, but found {found}.")
     is_measured, static = rows.parameter != "RecordID", {}
-    again = ~is_measured.copy()
+    again = ~is_measured
     again[first] = False
     _check(rows, again, lambda row: "RecordID is there a second time")
     for name, parameter in STATIC.items():
