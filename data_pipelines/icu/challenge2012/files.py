@@ -130,7 +130,7 @@ def _table(path):
     try:
         return pd.read_csv(io.BytesIO(data), dtype=str, na_filter=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no table of commas ({str(error).strip()}); get it again.") from error
+        raise ValueError(f"{path} is not a comma-separated table ({str(error).strip()}); get it again.") from error
 
 
 def _check_kind(path, data):

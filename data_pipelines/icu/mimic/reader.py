@@ -116,7 +116,7 @@ def _stays(folder):
     stays["male"] = stays["gender"].str.upper().map({"M": 1.0, "F": 0.0})
     stays["race"] = [_race(word) for word in stays["ethnicity" if "ethnicity" in stays else "race"]]
     stays["hospital_death"] = stays["hospital_expire_flag"]
-    # A day of death without an hour: its end, so that nobody dies before he is measured for the last time.
+    # A day of death without an hour: its end, so that no death comes before the patient's last measurement.
     death = stays["deathtime"].fillna(stays["dod"] + pd.Timedelta(days=1))
     stays["death_hours"] = _hours(death, stays["intime"])
     stays["unit_hours"] = _hours(stays["outtime"], stays["intime"]).fillna(np.inf)
