@@ -1,4 +1,4 @@
-"""What the official eICU tables say of a stay beside its measurements: death, who the patient is, what else he has.
+"""What the official eICU tables say of a stay beside its measurements: death, who the patient is, and comorbidities.
 
 Cohorts in the format of YAIB (`yaib.py`) have the measurements and the outcomes of the unit; hospital death and its
 time, race, hospital and comorbidities are in `patient`, `diagnosis` and `pastHistory`. `with_patients` joins both.
@@ -145,7 +145,7 @@ def _read(folder, name):
     try:
         table = pd.read_csv(path, dtype=str, na_filter=False, usecols=lambda column: column in _COLUMNS[name])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is no table of commas ({str(error).strip()}); get it again.") from error
+        raise ValueError(f"{path} is not a comma-separated table ({str(error).strip()}); get it again.") from error
     for column in _COLUMNS[name]:
         if column not in table:
             raise ValueError(f"{path}: column {column} is missing; expected {SOURCE}.")

@@ -1,6 +1,6 @@
-"""Normal values of intensive care measurements, which stand where nothing was measured yet, and their scale.
+"""Normal values of intensive care measurements, which fill in for what was not measured yet, and log scales.
 
-Nobody measures what he expects to be normal, so that is a better guess than the mean of those who were measured.
+What is expected to be normal is seldom measured, so a normal value is a better guess than the mean of the measured.
 
 References:
   Blood: the middle of the adult reference range of Kratz et al., Laboratory Reference Values, NEJM 2004, rounded.
@@ -29,7 +29,7 @@ YAIB = {
     "urine": 60, "wbc": 7,
 }  # fmt: skip
 
-# Whose values span orders of magnitude, so that their logarithms are closer to a normal distribution. Of all sources.
+# Variables of all sources whose values span orders of magnitude: their logarithms are closer to a normal distribution.
 SKEWED = frozenset(
     (
         "ALP", "ALT", "AST", "BUN", "Bilirubin", "Creatinine", "Glucose", "Lactate", "PaO2", "PaCO2", "Platelets",
@@ -42,7 +42,15 @@ SKEWED = frozenset(
 
 
 def on_log_scale(values: np.ndarray, variables: Sequence[str]) -> np.ndarray:
-    """`[..., variable]` with log(1 + x) in the place of the `SKEWED` variables; what is below 0 there counts as 0."""
+    """The values, with `log(1 + max(x, 0))` in place of x for the `SKEWED` variables.
+
+    Args:
+      values: `[..., variable]`, in the source's units; NaN stays NaN.
+      variables: Names.
+
+    Returns:
+      `[..., variable]`, a copy.
+    """
     chosen = np.array([name in SKEWED for name in variables])
     scaled = np.array(values)
     scaled[..., chosen] = np.log1p(np.maximum(scaled[..., chosen], 0))
@@ -50,17 +58,23 @@ def on_log_scale(values: np.ndarray, variables: Sequence[str]) -> np.ndarray:
 
 
 def normal_values(variables: Sequence[str], table: dict[str, float], where: str) -> np.ndarray:
-    """`[variable]`, from a table of these.
+    """The normal value of each variable.
 
     Args:
       variables: Names.
-      table: Such as `YAIB`.
-      where: What the variables are of, for the error.
+      table: Normal values by name, such as `YAIB`.
+      where: The folder that the variables are from, for the error.
+
+    Returns:
+      `[variable]`, float32, in the table's units.
 
     Raises:
       ValueError: A variable is not in the table.
     """
     unknown = [name for name in variables if name not in table]
     if unknown:
-        raise ValueError(f"{where}: variable {unknown[0]!r} has no normal value; fill with the mean instead.")
+        raise ValueError(
+            f"{where}: variable {unknown[0]!r} has no normal value; leave it out of the cohort, or add its value to"
+            " data_pipelines/icu/normal.py."
+        )
     return np.array([table[name] for name in variables], np.float32)

@@ -63,10 +63,25 @@ class Stays:
             if codes.min() < 0 or codes.max() >= limit:
                 raise ValueError(f"Stays: {name} must be from 0 to {limit - 1}, but is {codes.min()} to {codes.max()}.")
         steps = np.diff(self.stay)
-        if (steps < 0).any() or (np.diff(self.hours)[steps == 0] < 0).any():
-            raise ValueError("Stays: measurements must be in order of stay and, within a stay, of time.")
-        if not np.isfinite(self.value).all():
-            raise ValueError("Stays: a measurement's value is not finite; what was not measured has no row.")
+        back = (steps < 0) | ((steps == 0) & (np.diff(self.hours) < 0))
+        if back.any():
+            row = back.argmax()
+            raise ValueError(
+                f"Stays: measurements must be in order of stay and, within a stay, of time, but {self._row(row)} comes"
+                f" before {self._row(row + 1)}."
+            )
+        infinite = ~(np.isfinite(self.value) & np.isfinite(self.hours))
+        if infinite.any():
+            row = infinite.argmax()
+            raise ValueError(
+                f"Stays: {self._row(row)} has the value {self.value[row]}, and value and hour must be finite; leave out"
+                " what was not measured."
+            )
+
+    def _row(self, row):
+        """How an error names a measurement."""
+        name, stay = self.variables[self.variable[row]], self.ids[self.stay[row]]
+        return f"{name} at hour {self.hours[row]:g} of stay {stay}"
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,8 +89,10 @@ class Stays:
     def take(self, places: np.ndarray) -> "Stays":
         """The stays at `places` (integers, each once, or a boolean mask over stays), in that order."""
         places = np.arange(len(self))[places]
-        if len(np.unique(places)) < len(places):
-            raise ValueError("Stays: a stay can be taken once only.")
+        taken, times = np.unique(places, return_counts=True)
+        if len(taken) < len(places):
+            twice = self.ids[taken[times.argmax()]]
+            raise ValueError(f"Stays: a stay can be taken once only, but {twice} is asked for {times.max()} times.")
         starts = np.searchsorted(self.stay, places, side="left")
         lengths = np.searchsorted(self.stay, places, side="right") - starts
         # Row r of the new table is row r of the old one, moved by how much its stay has moved.

@@ -1,4 +1,4 @@
-"""What a window's measurements come to without their order, for models that take no series."""
+"""Statistics of a window's measurements, for models that take no series."""
 
 import warnings
 
@@ -15,8 +15,8 @@ def summaries(values: np.ndarray) -> np.ndarray:
 
     Returns:
       `[window, variable, statistic]`, float32, in the order of `NAMES`: how many hours have a value (0 if none), their
-      mean, standard deviation (divisor n), least and largest value, the first and the last one, and the slope of the
-      line of least squares through them, a hour (NaN for one value).
+      mean, standard deviation (divisor n), least and largest value, the first and the last one, and the slope per hour
+      of the least-squares line through them (NaN for one value).
     """
     measured = ~np.isnan(values)
     count = measured.sum(1)

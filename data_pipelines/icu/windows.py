@@ -47,8 +47,11 @@ def cut(stays: Stays, stay: np.ndarray, end: np.ndarray, length: int) -> Windows
       end: `[window]`, whole hours since admission.
       length: In hours.
 
+    Returns:
+      The windows, in the order of `stay` and `end`.
+
     Raises:
-      ValueError: The length is no positive number of hours, or a window begins before its stay.
+      ValueError: The length is below 1, or a window begins before its stay.
     """
     stay, end = np.asarray(stay, np.int64), np.asarray(end, np.int64)
     if length < 1:
@@ -104,8 +107,11 @@ def rolling_ends(
       most: Windows of one subject, of all stays together.
       seed: The choice for a subject depends on this and the subject's windows alone, not on other subjects.
 
+    Returns:
+      `stay` and `end`, both `[window]`, as `cut` takes them, in order of stay and time.
+
     Raises:
-      ValueError: No stay is as long as a window.
+      ValueError: No stay is as long as a window; the length, the step or the number of windows is below 1.
     """
     if min(length, step, most) < 1:
         raise ValueError(f"windows: length, step and most must be 1 or more, but are {length}, {step} and {most}.")

@@ -96,15 +96,22 @@ class SimulatedStays:
 
 
 def simulate(config: IcuConfig, seed: int) -> SimulatedStays:
-    """Draws stays. A stay depends on `seed`, the configuration and its own number alone, not on how many there are."""
+    """Draws stays.
+
+    Args:
+      config: What kind of stays.
+      seed: A stay depends on this, the configuration and its own number alone, not on how many stays there are.
+
+    Returns:
+      The stays, in order of their numbers, and what only the simulator knows of them.
+    """
     names, mean, deviation, effect, rate = (np.array(column) for column in zip(*VARIABLES, strict=True))
     size, count = config.num_stays, len(names)
     whose = np.arange(count) % config.num_domains  # The domain that shifts a variable.
     intercept = _intercept(config)
-    domains, severity, died, hidden, when = (
-        np.zeros((size, config.num_domains), bool),
-        *(np.zeros(size) for _ in range(4)),
-    )
+    domains = np.zeros((size, config.num_domains), bool)
+    died, hidden = np.zeros(size, bool), np.zeros(size, bool)
+    severity, when = np.zeros(size), np.zeros(size)
     pieces = []
     for stay in range(size):
         rng = np.random.default_rng([seed, stay, _STAY_STREAM])
@@ -128,7 +135,7 @@ def simulate(config: IcuConfig, seed: int) -> SimulatedStays:
     precision = 1 + np.bincount(stay, growth**2, size)
     center = np.bincount(stay, growth * (growth * severity[stay] + noise), size) / precision
     optimum = _probability(intercept, config.slope, center, 1 / precision)
-    recorded = (died > 0) & ~(hidden > 0)
+    recorded = died & ~hidden
     found = Stays(
         variables=tuple(names.tolist()),
         stay=stay,
@@ -145,12 +152,15 @@ def simulate(config: IcuConfig, seed: int) -> SimulatedStays:
         ids=np.arange(size),
     )
     seen = optimum * (1 - config.label_bias * domains[:, 0])
-    return SimulatedStays(found, died > 0, severity, optimum, seen)
+    return SimulatedStays(found, died, severity, optimum, seen)
 
 
 def _intercept(config):
     """The log odds of death at severity 0 with which the share of deaths is the prevalence."""
-    excess = lambda intercept: _probability(intercept, config.slope, 0.0, 1.0) - config.prevalence  # noqa: E731
+
+    def excess(intercept):
+        return _probability(intercept, config.slope, 0.0, 1.0) - config.prevalence
+
     return scipy.optimize.brentq(excess, -200, 200)
 
 

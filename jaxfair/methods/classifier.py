@@ -1,11 +1,12 @@
-"""A binary classifier on anybody's network, and what the methods that make one fair have in common with it.
+"""A binary classifier on any network, and what the methods that make one fair have in common with it.
 
 The data of these stages are a dict of arrays with a leading example axis: what the network is given (`inputs`, and
 `time_mask` and `static` where there are any; `Setting.arguments` says otherwise), `outcome` `[example]` (0 or 1, NaN
 where not known) and, for the methods that look at them, `domains` `[example, domain]` (0, 1 or NaN).
 
-Every method's last stage is called `classifier` unless told otherwise. A stage's name is its randomness, so that with
-the same seed all methods begin with the same network and see the same batches: their differences are paired.
+Every method's last stage is called `classifier` unless told otherwise. A stage's random numbers come from its name and
+the member's seed, so with the same seed all methods begin with the same network and see the same batches: compare them
+in pairs.
 """
 
 import dataclasses
@@ -37,19 +38,19 @@ class Setting:
     Attributes:
       network: Any Flax module whose call takes, besides `arguments`, the keywords `train` and `mask` (`[batch]`
         boolean, the examples that exist; left out in evaluation), and whose outputs have `outcome` `[batch]` (logits)
-        and `representation` `[batch, k]`. It may have further collections, and want `rngs` `dropout` and `masks`.
+        and `representation` `[batch, k]`. It may have further collections, and draw from `rngs` `dropout` and `masks`.
       num_batches: Batches in an epoch, `training.num_batches(train masks, batch_size)`.
       num_validate: Most validation examples of any member, `training.num_batches(validate masks, 1)`.
       batch_size: Examples in a batch.
-      patience: Epochs without a better one, after which a member stops; None: it never does.
+      patience: Epochs in a row without a better one, after which a member stops; None: it never does.
       warm_up: Epochs at the start that are neither the best nor count towards the patience, or the name of a
         hyperparameter that says how many.
-      validation: What makes an epoch the best. "roc_auc": the ROC AUC of the validation examples. "constant": nothing
-        does, so the first epoch after the warm-up is kept: with `warm_up="epochs"` and a patience of 1 a member keeps
-        the variables after the epoch that its hyperparameter `epochs` numbers (from 0) and stops one epoch later. That
-        refits on all data for a number of epochs that is known, say the `best.epoch` of an earlier training. A stage of
-        no more epochs than the warm-up keeps the initial variables.
-      arguments: Makes of rows of the data the keyword arguments of the network.
+      validation: What makes an epoch the best. "roc_auc": the ROC AUC of the validation examples. "constant": all
+        epochs are equally good, so the first one after the warm-up is kept. With `warm_up="epochs"` and a patience of 1
+        a member keeps the variables after the epoch that its hyperparameter `epochs` numbers (from 0) and stops one
+        epoch later; this refits on all data for a number of epochs that is known, say the `best.epoch` of an earlier
+        training. A stage of no more epochs than the warm-up keeps the initial variables.
+      arguments: `rows of the data -> keyword arguments of the network`.
     """
 
     network: nn.Module
@@ -88,15 +89,20 @@ def apply(setting: Setting, variables: Any, data: Mapping[str, Any]) -> Any:
     """The network's outputs in evaluation, for all examples of `data`.
 
     Args:
-      setting: Of the training.
-      variables: Of its state; what a method keeps beside the network's is not looked at.
-      data: As the module says; `outcome` is not looked at, and `domains` only by a network that is given them.
+      setting: That of the training.
+      variables: From the training's state; what a method keeps beside the network's own is ignored.
+      data: As at the top of this module; `outcome` is ignored, and so is `domains` unless the network is given it.
+
+    Returns:
+      What the network returns, with `outcome` `[example]` (logits) and `representation` `[example, k]`.
     """
     return setting.network.apply(variables, **setting.arguments(data), train=False)
 
 
 def fit(setting: Setting, name: str, num_epochs: int, init: Callable, loss: Callable, *, selects: bool = True) -> Stage:
-    """The `descent` of all these methods: every parameter moves by Adam, the best epoch is kept as the setting says.
+    """The `descent` of all these methods: Adam trains every parameter, and the setting says which epoch is kept.
+
+    Hyperparameter: `learning_rate`.
 
     Args:
       setting: What is compiled in.
@@ -105,6 +111,9 @@ def fit(setting: Setting, name: str, num_epochs: int, init: Callable, loss: Call
       init: As for `descent`.
       loss: As for `descent`.
       selects: False: neither selection nor stopping; the state has no `best`.
+
+    Returns:
+      The stage.
     """
 
     def validate(state, member, data, logs):
@@ -131,12 +140,12 @@ def fit(setting: Setting, name: str, num_epochs: int, init: Callable, loss: Call
 
 
 def fresh(setting: Setting) -> Callable:
-    """The `init` of a stage that starts from scratch and needs nothing but the network."""
+    """The `init` for `fit` of a stage that starts from scratch and needs nothing but the network."""
     return lambda member, previous, data, key: {"variables": initial(setting, data, key)}
 
 
 def plain_loss(setting: Setting) -> Callable:
-    """The `loss` of `plain`. Where the state has `weights` `[example]`, every example's cross-entropy is multiplied."""
+    """The `loss` for `fit`, `outcome_loss`; with the state's `weights` `[example]`, if a method has put any there."""
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = forward(setting, variables, data, batch, key)
@@ -147,25 +156,35 @@ def plain_loss(setting: Setting) -> Callable:
 
 
 def initial(setting: Setting, data: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
-    """The network's initial variables."""
-    first = jax.tree.map(lambda values: values[:1], dict(data))
-    return dict(setting.network.init(key, **setting.arguments(first), train=False))
+    """The network's initial variables, whose shapes are those for an example of the data.
+
+    Args:
+      setting: What is compiled in.
+      data: All of them.
+      key: A typed key.
+
+    Returns:
+      Flax variables, `params` and what other collections the network has.
+    """
+    return dict(setting.network.init(key, **setting.arguments(first_example(data)), train=False))
 
 
-def with_heads(variables: Mapping[str, Any], name: str, heads: Any) -> dict[str, Any]:
-    """The network's variables with one more group of parameters beside its own, which the network does not look at."""
-    if name in variables["params"]:
-        raise ValueError(
-            f"with_heads: the network has parameters {name!r} of its own, and the method needs the name; "
-            "rename the network's submodule."
-        )
-    return {**variables, "params": {**variables["params"], name: heads}}
+def first_example(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of the first example, as a batch of one."""
+    return jax.tree.map(lambda values: values[:1], dict(data))
 
 
 def rows(data: Mapping[str, Any], batch: Batches) -> dict[str, Any]:
-    """The batch's rows of the data; the numbers of rows that do not exist become 0.
+    """The batch's rows of the data, and 0 in the rows that do not exist.
 
-    Padding points at any example, and what is NaN there would reach a kernel's gradient through a product with 0.
+    A padded row is a copy of some example, whose NaN would otherwise reach a kernel's gradient as 0 times NaN.
+
+    Args:
+      data: Arrays `[example, ...]` by name.
+      batch: The batch.
+
+    Returns:
+      Arrays `[batch, ...]` by name.
     """
 
     def take(values):
@@ -231,7 +250,17 @@ def cross_entropies(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> tu
 def outcome_loss(logits: jax.Array, outcome: jax.Array, mask: jax.Array, weights: jax.Array | None = None) -> jax.Array:
     """The mean of `weights` times cross-entropy over the examples that exist and whose outcome is known.
 
-    It divides by their number, not by their weights: over the batches of an epoch every example keeps its own weight.
+    It divides by their number, not by the sum of their weights, which differs from batch to batch: so an example weighs
+    the same in whichever batch it is.
+
+    Args:
+      logits: `[batch]`.
+      outcome: `[batch]`: 0, 1 or NaN.
+      mask: `[batch]` boolean, the examples that exist.
+      weights: `[batch]`. None: all 1.
+
+    Returns:
+      A scalar, 0 where no outcome is known.
     """
     values, known = cross_entropies(logits, outcome, mask)
     return losses.masked_mean(values if weights is None else weights * values, known)

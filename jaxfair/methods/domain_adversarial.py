@@ -9,7 +9,7 @@ from jaxfair import losses
 from jaxfair.gradient_reversal import ganin_schedule, reverse_gradient
 from jaxfair.methods import classifier
 from jaxfair.methods.classifier import Setting
-from jaxfair.methods.domain_heads import DomainHeads
+from jaxfair.methods.domain_heads import DomainHeads, initial_with_heads
 from jaxfair.training import Stage
 
 
@@ -19,9 +19,9 @@ def domain_adversarial(
 ) -> Stage:
     """Cross-entropy of the outcome, plus that of the domains behind a gradient reversal.
 
-    A head for each domain learns to read it from the network's representation; the network gets its gradient times
-    `−reversal (2 / (1 + exp(−10 p)) − 1)`, p being the share of the epochs that are over. An example without a known
-    outcome trains the domains alone.
+    A head for each domain learns to read it from the network's representation; the network gets the gradient of their
+    cross-entropy times `−reversal (2 / (1 + exp(−10 p)) − 1)`, p being the share of the epochs that are over. An
+    example without a known outcome takes part in the domains' cross-entropy alone.
 
     Hyperparameters: `learning_rate`, and `reversal`, what the schedule rises to (the paper's 1; 0: the network is
     trained as by `classifier.plain`).
@@ -41,11 +41,7 @@ def domain_adversarial(
     """
 
     def init(member, previous, data, key):
-        variables = classifier.initial(setting, data, key)
-        width = jax.eval_shape(lambda: _first(setting, variables, data)).shape[-1]
-        heads = DomainHeads(data["domains"].shape[1], hidden)
-        params = heads.init(jax.random.fold_in(key, 1), jnp.zeros((1, width)))["params"]
-        return {"variables": classifier.with_heads(variables, "domain_heads", params)}
+        return {"variables": initial_with_heads(setting, data, key, name="domain_heads", hidden=hidden)}
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)
@@ -53,8 +49,8 @@ def domain_adversarial(
         seen = reverse_gradient(jnp.where(batch.mask[:, None], outputs.representation, 0), strength)
         heads = DomainHeads(here["domains"].shape[1], hidden)
         logits = heads.apply({"params": variables["params"]["domain_heads"]}, seen)
-        of_outcome = classifier.outcome_loss(outputs.outcome, here["outcome"], batch.mask)
-        return of_outcome + domain_loss(logits, here["domains"], batch.mask), collections
+        primary = classifier.outcome_loss(outputs.outcome, here["outcome"], batch.mask)
+        return primary + domain_loss(logits, here["domains"], batch.mask), collections
 
     return classifier.fit(setting, name, num_epochs, init, loss)
 
@@ -66,10 +62,8 @@ def domain_loss(logits: jax.Array, domains: jax.Array, mask: jax.Array) -> jax.A
       logits: `[batch, domain]`.
       domains: `[batch, domain]`: 0, 1 or NaN.
       mask: `[batch]` boolean, the examples that exist.
+
+    Returns:
+      A scalar, 0 where no label is known.
     """
     return losses.masked_mean(*classifier.cross_entropies(logits, domains, mask))
-
-
-def _first(setting, variables, data):
-    """The first example's representation."""
-    return classifier.apply(setting, variables, {name: values[:1] for name, values in data.items()}).representation

@@ -19,7 +19,7 @@ class DomainSpecific(nn.Module):
 
     with g_d the patient's group in domain d: 0, 1, or that of the patients whose label is not known, which have a head
     as well. No head gets a gradient from another group's patients. It is the opposite extreme of a representation that
-    is made the same for all domains, and needs the labels of the domains at test time.
+    is the same for all groups, and needs the labels of the domains at test time.
 
     `params` has the groups `network`, with an outcome head of its own that is never used nor trained, and `kernel`
     `[domain, 3, k]` and `bias` `[domain, 3]`.
@@ -39,8 +39,11 @@ class DomainSpecific(nn.Module):
         Args:
           domains: `[batch, domain]`: 0, 1 or NaN.
           mask: `[batch]` boolean, the examples that exist. `None`: all.
-          train: Static.
+          train: Static. Passed to the network.
           **arguments: The network's.
+
+        Returns:
+          `SequenceOutputs`: logits `[batch]`, and the network's representation `[batch, k]`, 0 outside the mask.
         """
         representation = self.network(**arguments, mask=mask, train=train).representation
         if mask is not None:
@@ -58,7 +61,11 @@ class DomainSpecific(nn.Module):
 def domain_specific(setting: Setting) -> Setting:
     """The setting with its network in a `DomainSpecific`, for `classifier.plain`, `classifier.apply` or any method.
 
-    Hyperparameter of `classifier.plain`: `learning_rate`.
+    Args:
+      setting: Of the network without these heads.
+
+    Returns:
+      A setting whose network is also given `domains`. Equal settings give equal ones, which share their programs.
     """
     arguments = _WithDomains(setting.arguments)
     return dataclasses.replace(setting, network=DomainSpecific(setting.network), arguments=arguments)

@@ -22,10 +22,10 @@ def group_dro(setting: Setting, num_epochs: int, name: str = "classifier") -> St
     with L_g the mean cross-entropy of group g in the batch, and q summing to 1. A group without an example in the batch
     keeps its q up to the division by Z.
 
-    A group is a value of a domain with an outcome, so that every example with all labels belongs to as many as there
-    are domains; the paper's groups do not overlap. q begins uniform over the groups of the member's training examples.
-    What has no known outcome, or no known domain, belongs to no group and trains nothing. The paper adds strong
-    regularisation, for a network that fits every example has no worst group: here the best epoch stops it.
+    A group is a value of a domain together with an outcome. Groups of different domains overlap, unlike the paper's: an
+    example belongs to one group of each domain whose label is known, and to none if its outcome is not known; then it
+    trains nothing. q begins uniform over the groups of the member's training examples. The paper regularises strongly,
+    because a network that fits every example has no worst group; here the choice of the best epoch takes that place.
 
     Hyperparameters: `learning_rate`, and `step_size`, η (the paper's 0.01; 0 leaves q as it began).
 
@@ -48,20 +48,29 @@ def group_dro(setting: Setting, num_epochs: int, name: str = "classifier") -> St
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)
-        of_groups = group_losses(outputs.outcome, here["domains"], here["outcome"], batch.mask)
+        by_group = group_losses(outputs.outcome, here["domains"], here["outcome"], batch.mask)
         step_size = member.hyperparameters["step_size"]
-        log_weights = raised(variables["group_dro"]["log_weights"], of_groups, step_size)
+        log_weights = updated_log_weights(variables["group_dro"]["log_weights"], by_group, step_size)
         collections = collections | {"group_dro": {"log_weights": log_weights}}
-        return jnp.sum(jnp.exp(log_weights) * of_groups), collections
+        return jnp.sum(jnp.exp(log_weights) * by_group), collections
 
     return classifier.fit(setting, name, num_epochs, init, loss)
 
 
 def groups(domains: jax.Array, outcome: jax.Array, mask: jax.Array) -> jax.Array:
-    """Which groups each example belongs to, `[example, domain, value, outcome]` boolean."""
-    of_domain = domains[..., None] == jnp.arange(2)  # NaN equals neither.
-    of_outcome = outcome[:, None] == jnp.arange(2)
-    return mask[:, None, None, None] & of_domain[..., None] & of_outcome[:, None, None, :]
+    """Which groups each example belongs to.
+
+    Args:
+      domains: `[example, domain]`: 0, 1 or NaN.
+      outcome: `[example]`: 0, 1 or NaN.
+      mask: `[example]` boolean, the examples that count.
+
+    Returns:
+      `[example, domain, value, outcome]` boolean.
+    """
+    has_value = domains[..., None] == jnp.arange(2)  # NaN equals neither.
+    has_outcome = outcome[:, None] == jnp.arange(2)
+    return mask[:, None, None, None] & has_value[..., None] & has_outcome[:, None, None, :]
 
 
 def group_losses(logits: jax.Array, domains: jax.Array, outcome: jax.Array, mask: jax.Array) -> jax.Array:
@@ -82,18 +91,23 @@ def group_losses(logits: jax.Array, domains: jax.Array, outcome: jax.Array, mask
     return losses.masked_mean(each, belongs, axis=0)
 
 
-def raised(log_weights: jax.Array, of_groups: jax.Array, step_size: jax.Array) -> jax.Array:
-    """log q after one step. In logarithms, where the q of a group that does well may be small and still come back.
+def updated_log_weights(log_weights: jax.Array, by_group: jax.Array, step_size: jax.Array) -> jax.Array:
+    """log q after one step: q_g times exp(η L_g), normalised.
+
+    Kept as logarithms, in which the weight of a group that does well can become very small and still recover.
 
     Args:
-      log_weights: log q, minus infinity for groups that do not occur.
-      of_groups: L, in the same shape, 0 for a group without an example; nothing is differentiated through it.
-      step_size: η.
+      log_weights: log q, `[domain, value, outcome]`, minus infinity for groups that do not occur.
+      by_group: L, `[domain, value, outcome]`, 0 for a group without an example; no gradient flows through it.
+      step_size: η, a scalar.
+
+    Returns:
+      `[domain, value, outcome]`.
     """
-    higher = log_weights + step_size * jax.lax.stop_gradient(of_groups)
+    higher = log_weights + step_size * jax.lax.stop_gradient(by_group)
     return higher - jax.scipy.special.logsumexp(higher)
 
 
 def group_weights(variables: Mapping[str, Any]) -> jax.Array:
-    """q of a training's variables, `[domain, value, outcome]`, which sums to 1."""
+    """q, `[domain, value, outcome]`, which sums to 1, from the `variables` of a training's state."""
     return jnp.exp(variables["group_dro"]["log_weights"])

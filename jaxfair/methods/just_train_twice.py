@@ -41,7 +41,7 @@ def just_train_twice(
       Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021,
       section 4, Algorithm 1.
     """
-    # Whatever the second stage's selection, the first is the same program.
+    # The second stage's selection is left out, so that the first stage is one program for all of them.
     unselected = dataclasses.replace(setting, patience=None, warm_up=0, num_validate=1, validation="constant")
     return [_identification(unselected, identification_epochs), _upweighted(setting, num_epochs, name)]
 
@@ -56,14 +56,24 @@ def _identification(setting, num_epochs):
 def _upweighted(setting, num_epochs, name):
     def init(member, previous, data, key):
         logits = train_logits(setting, previous["variables"], data, member.train)
-        each = weights(logits, data["outcome"], member.train, member.hyperparameters["upweight"])
-        return {"variables": classifier.initial(setting, data, key), "weights": each}
+        example_weights = weights(logits, data["outcome"], member.train, member.hyperparameters["upweight"])
+        return {"variables": classifier.initial(setting, data, key), "weights": example_weights}
 
     return classifier.fit(setting, name, num_epochs, init, classifier.plain_loss(setting))
 
 
 def train_logits(setting, variables, data, mask):
-    """The network's logits of the examples in `mask`, `[example]`, 0 for the others; batch by batch, for the memory."""
+    """The network's logits of the examples in `mask`, computed batch by batch to save memory.
+
+    Args:
+      setting: That of the training.
+      variables: Of the network.
+      data: All of them.
+      mask: `[example]` boolean, no more examples than `setting.num_batches` batches hold.
+
+    Returns:
+      `[example]`, 0 outside the mask.
+    """
     batches = epoch_batches(jax.random.key(0), mask, setting.batch_size, setting.num_batches)
     found = jax.lax.map(
         lambda batch: classifier.apply(setting, variables, classifier.rows(data, batch)).outcome, batches
@@ -86,5 +96,5 @@ def weights(logits: jax.Array, outcome: jax.Array, mask: jax.Array, upweight: ja
     """
     counted = mask & ~jnp.isnan(outcome)
     wrong = (logits > 0) != (outcome == 1)
-    each = jnp.where(counted, jnp.where(wrong, upweight, 1.0), 0)
-    return each * (counted.sum() / jnp.maximum(each.sum(), jnp.finfo(each.dtype).tiny))
+    raw = jnp.where(counted, jnp.where(wrong, upweight, 1.0), 0)
+    return raw * (counted.sum() / jnp.maximum(raw.sum(), jnp.finfo(raw.dtype).tiny))

@@ -10,7 +10,7 @@ from jaxfair import losses
 from jaxfair.gradient_reversal import reverse_gradient
 from jaxfair.methods import classifier
 from jaxfair.methods.classifier import Setting
-from jaxfair.methods.domain_heads import DomainHeads
+from jaxfair.methods.domain_heads import DomainHeads, initial_with_heads
 from jaxfair.training import Stage
 
 CRITERIA = ("demographic_parity", "equalized_odds")
@@ -27,11 +27,11 @@ def laftr(
     """Cross-entropy of the outcome against the adversaries' group-normalised error, `L = L_C + γ mean_d L_Adv,d`.
 
     An adversary for each domain sees the representation, and for equalized odds the outcome too, and raises L_Adv, that
-    is, lowers its `adversary_errors`; the network lowers L_Adv through a gradient reversal of strength γ, in the same
-    step, where the paper takes turns. There is no decoder, as in the paper's experiments on classification.
+    is, lowers its `adversary_errors`; the network lowers L_Adv through a gradient reversal of strength γ. Both move in
+    the same step, where the paper alternates. There is no decoder, as in the paper's experiments on classification.
 
-    An example without a known outcome trains the network's part against the adversaries alone, for demographic parity,
-    and nothing for equalized odds.
+    An example without a known outcome takes part in L_Adv alone for demographic parity, and in nothing for equalized
+    odds.
 
     Hyperparameters: `learning_rate`, and `fairness_weight`, γ (0: the network is trained as by `classifier.plain`).
 
@@ -57,13 +57,9 @@ def laftr(
         raise ValueError(f"laftr: criterion must be one of {CRITERIA}, but is {criterion!r}.")
 
     def init(member, previous, data, key):
-        variables = classifier.initial(setting, data, key)
-        first = {name: values[:1] for name, values in data.items()}
-        outputs = jax.eval_shape(lambda: classifier.apply(setting, variables, first))
-        width = outputs.representation.shape[-1] + (criterion == "equalized_odds")
-        adversaries = DomainHeads(data["domains"].shape[1], hidden)
-        params = adversaries.init(jax.random.fold_in(key, 1), jnp.zeros((1, width)))["params"]
-        return {"variables": classifier.with_heads(variables, "adversaries", params)}
+        outcomes = int(criterion == "equalized_odds")  # Seen by the adversaries.
+        variables = initial_with_heads(setting, data, key, name="adversaries", hidden=hidden, num_more_inputs=outcomes)
+        return {"variables": variables}
 
     def loss(variables, state, member, data, batch, key, epoch):
         outputs, here, collections = classifier.forward(setting, variables, data, batch, key)
@@ -103,8 +99,8 @@ def adversary_errors(
       `[domain]`.
     """
     known = mask[:, None] & ~jnp.isnan(domains)
-    errors = jnp.where(known, jnp.where(domains == 1, -1, 1) * jax.nn.sigmoid(jnp.where(known, logits, 0)), 0)
-    errors = jnp.where(known & (domains == 1), 1 + errors, errors)
+    probability = jax.nn.sigmoid(jnp.where(known, logits, 0))
+    errors = jnp.where(domains == 1, 1 - probability, probability)
     belongs = mask[:, None, None] & (domains[..., None] == jnp.arange(2))  # NaN equals neither.
     if criterion == "equalized_odds":
         of_outcome = (outcome[:, None] == jnp.arange(2))[:, None, None, :]

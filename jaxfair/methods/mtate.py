@@ -1,15 +1,15 @@
 """MTATE's training: outcome, domains and contrast in one loss, selected by the ROC AUC of validation patients."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxfair import losses
-from jaxfair.methods import classifier as outcomes
+from jaxfair.methods import classifier as base
 from jaxfair.models.mtate import MtateOutputs
 from jaxfair.models.mtate_modules import domain_losses
 from jaxfair.training import Stage
@@ -17,11 +17,11 @@ from jaxfair.training import Stage
 
 def labelled_arguments(data: Mapping[str, Any]) -> dict[str, Any]:
     """What the networks of `jaxfair.models` take, and the patients' domain labels."""
-    return {**outcomes.standard_arguments(data), "domain_labels": data["domains"]}
+    return {**base.standard_arguments(data), "domain_labels": data["domains"]}
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting(outcomes.Setting):
+class Setting(base.Setting):
     """What is compiled in, as of any classifier; `network` is a `models.mtate.Mtate`.
 
     Attributes:
@@ -35,8 +35,9 @@ class Setting(outcomes.Setting):
     reverse: bool = False
 
 
+@functools.lru_cache(maxsize=128)
 def classifier(setting: Setting, num_epochs: int) -> Stage:
-    """Trains from scratch with Adam; the variables of the epoch with the highest validation ROC AUC count.
+    """Trains from scratch with Adam, and keeps the variables of the epoch that is best by `setting.validation`.
 
     `data` has `inputs` `[example, time, feature]`, `outcome` `[example]` (0 or 1, NaN where not known: such an example
     trains the domains alone) and `domains` `[example, domain]` (0, 1 or NaN); it may have `time_mask` `[example, time]`
@@ -67,23 +68,32 @@ def classifier(setting: Setting, num_epochs: int) -> Stage:
         if setting.reverse:
             risen = 2 / (1 + jnp.exp(-10 * epoch / num_epochs)) - 1
             reversal = member.hyperparameters["reversal"] * risen
-        outputs, here, collections = outcomes.forward(setting, variables, data, batch, key, reversal=reversal)
+        outputs, here, collections = base.forward(setting, variables, data, batch, key, reversal=reversal)
         return total_loss(outputs, here, batch.mask, member.hyperparameters), collections
 
-    return outcomes.fit(setting, "classifier", num_epochs, outcomes.fresh(setting), loss)
+    return base.fit(setting, "classifier", num_epochs, base.fresh(setting), loss)
 
 
 def total_loss(outputs: MtateOutputs, data: Any, mask: jax.Array, hyperparameters: Any) -> jax.Array:
-    """The loss of `classifier` on a batch: `data` as there, of the batch's examples, of which those in `mask` count."""
+    """The loss of `classifier` on a batch, `L_p + contrastive_weight L_c + domain_weight L_d`.
+
+    Args:
+      outputs: Of the network, for the batch.
+      data: The batch's rows of the data of `classifier`; only `outcome` and `domains` are looked at.
+      mask: `[batch]` boolean, the examples that exist.
+      hyperparameters: With `contrastive_weight` and `domain_weight`.
+
+    Returns:
+      A scalar.
+    """
+    prediction = base.outcome_loss(outputs.outcome, data["outcome"], mask)
     known = mask & ~jnp.isnan(data["outcome"])
-    outcome = jnp.where(known, data["outcome"], 0)
-    of_outcome = losses.masked_mean(optax.sigmoid_binary_cross_entropy(outputs.outcome, outcome), known)
-    contrast = losses.supervised_contrastive(outputs.representation, outcome, known)
+    contrast = losses.supervised_contrastive(outputs.representation, jnp.where(known, data["outcome"], 0), known)
     # Not `outputs.domain_losses`, which hold entropies where the attention gets no labels.
     labelled = mask[:, None] & ~jnp.isnan(data["domains"])
-    of_domains = losses.masked_mean(domain_losses(outputs.domains, data["domains"]), labelled)
+    domains = losses.masked_mean(domain_losses(outputs.domains, data["domains"]), labelled)
     weights = hyperparameters["contrastive_weight"], hyperparameters["domain_weight"]
-    return of_outcome + weights[0] * contrast + weights[1] * of_domains
+    return prediction + weights[0] * contrast + weights[1] * domains
 
 
 def apply(setting: Setting, variables: Any, data: Any, *, domain_labels: bool | None = None) -> MtateOutputs:
@@ -93,7 +103,11 @@ def apply(setting: Setting, variables: Any, data: Any, *, domain_labels: bool | 
       setting: Of the training.
       variables: Of its state.
       data: As in `classifier`; `outcome` is not looked at.
-      domain_labels: Whether the patients' own domain losses are seen; None: as in training.
+      domain_labels: Whether the representation-wise attention sees the losses of the patients' own domain labels;
+        None: as in training.
+
+    Returns:
+      `MtateOutputs` of all examples, the masks being those of `variables`.
     """
     arguments = dict(setting.arguments(data))
     if domain_labels is not None:

@@ -33,27 +33,28 @@ def reweighted(setting: Setting, num_epochs: int, name: str = "classifier", num_
     """
 
     def init(member, previous, data, key):
-        each = weights(data["domains"], data["outcome"], member.train, num_iterations)
-        return {"variables": classifier.initial(setting, data, key), "weights": each}
+        example_weights = weights(data["domains"], data["outcome"], member.train, num_iterations)
+        return {"variables": classifier.initial(setting, data, key), "weights": example_weights}
 
     return classifier.fit(setting, name, num_epochs, init, classifier.plain_loss(setting))
 
 
 def weights(domains: jax.Array, outcome: jax.Array, mask: jax.Array, num_iterations: int = 100) -> jax.Array:
-    """Weights under which the outcome is independent of every domain, with the shares of all groups as they are.
+    """Weights that make the outcome independent of every domain and leave the shares of all groups as they are.
 
     For one domain a and the outcome y they are those of Kamiran and Calders,
 
         w(a, y) = P(a) P(y) / P(a, y),
 
-    shares being those of the examples that count. For several domains, which overlap, the weights are raked (iterative
-    proportional fitting): from 1 on, every domain in turn multiplies its four cells so that they sum to
-    n P(a) P(y). Of all weights that fulfil these conditions, raking finds the nearest to 1 in relative entropy.
+    with the shares P among the examples that count. For several domains, which overlap, the weights are raked
+    (iterative proportional fitting): they start at 1, and each domain in turn multiplies the weights in each of its
+    four cells (a, y) so that they sum to n P(a) P(y). Of all weights that fulfil these conditions, raking finds the
+    nearest to 1 in relative entropy.
 
-    An example whose domain label is not known is not asked for by that domain, whose shares are those of the others.
-    Where a cell is empty, or the known labels of the domains contradict each other, no weights may fulfil all
-    conditions: then those of the last domain hold, for its cells that are not empty. The outcome becomes independent of
-    each single domain, not of their intersections.
+    A domain ignores the examples whose label it does not know: its shares and its n are those of the others, and its
+    turn leaves their weights as they are. Where a cell is empty, or the known labels of the domains contradict each
+    other, there may be no weights that fulfil all conditions: then those of the last domain hold, for its cells that
+    are not empty. The outcome becomes independent of each single domain, not of their intersections.
 
     Args:
       domains: `[example, domain]`: 0, 1 or NaN.
@@ -78,13 +79,13 @@ def weights(domains: jax.Array, outcome: jax.Array, mask: jax.Array, num_iterati
     size = jnp.maximum(counts.sum((1, 2), keepdims=True), 1)
     targets = (counts.sum(2, keepdims=True) / size * counts.sum(1, keepdims=True)).reshape(-1, 4)
 
-    def rake(each, of_domain):
-        belongs, cell, known, target = of_domain
-        total = jnp.where(belongs, each[:, None], 0).sum(0)
+    def rake(current, domain):
+        belongs, cell, known, target = domain
+        total = jnp.where(belongs, current[:, None], 0).sum(0)
         factor = jnp.where(total > 0, target / jnp.where(total > 0, total, 1), 1)
-        return jnp.where(known, each * factor[cell], each), None
+        return jnp.where(known, current * factor[cell], current), None
 
-    of_domains = jnp.moveaxis(belongs, 1, 0), cell.T, known.T, targets
+    by_domain = jnp.moveaxis(belongs, 1, 0), cell.T, known.T, targets
     return jax.lax.fori_loop(
-        0, num_iterations, lambda _, each: jax.lax.scan(rake, each, of_domains)[0], counted.astype(jnp.float32)
+        0, num_iterations, lambda _, current: jax.lax.scan(rake, current, by_domain)[0], counted.astype(jnp.float32)
     )

@@ -1,8 +1,8 @@
-"""Equal rates by randomised thresholds: each group's scores are cut at one of two thresholds, chosen by chance.
+"""Equal rates by randomised thresholds: each group's scores are cut at one of two thresholds, chosen at random.
 
-What one threshold a group can reach comes in steps of one example. A mixture of two neighbouring ones reaches every
-rate between, so that a rate is the same in all groups exactly, on the data it was fitted to. Fit on validation data,
-apply to test data, and measure there (`jaxfair.metrics.fairness`). Without randomness: `fairness.group_thresholds`.
+With one threshold a group's rate moves in steps of one example. A mixture of two neighbouring thresholds reaches every
+rate in between, so that on the data of the fit a rate is exactly the same in all groups. Fit on validation data, apply
+to test data, and measure there (`jaxfair.metrics.fairness`). Without randomness: `fairness.group_thresholds`.
 Fitting is NumPy, outside of `jit`; applying is traced.
 """
 
@@ -26,7 +26,7 @@ class GroupRules(NamedTuple):
     `P(positive | score s) = p_ignore constant + (1 - p_ignore) sum_k probabilities_k [s >= thresholds_k]`
 
     Attributes:
-      thresholds: `[group, 2]` float32, the higher first; infinity calls nobody, and minus infinity everybody.
+      thresholds: `[group, 2]` float32, the higher first; infinity calls nobody positive, minus infinity everybody.
       probabilities: `[group, 2]`, with which of the two is used; they sum to 1.
       p_ignore: `[group]`, the probability that the score is ignored; 0 but for equalized odds.
       constant: `[group]`, the probability of a positive decision then.
@@ -66,8 +66,8 @@ def fit(
     point is a corner of one of them, or where two cross, and it is found exactly. Of equally good ones the least
     rate is taken.
 
-    It treats groups differently and patients of equal score by chance, and for equalized odds it makes the better
-    served groups worse; in many places either is not lawful.
+    It treats groups differently, and patients of equal score differently by chance; for equalized odds it also makes
+    decisions worse for the groups that are served better. In many places this is not lawful.
 
     Args:
       scores: `[example]`, higher for positive, finite; compared in float32.
@@ -78,16 +78,17 @@ def fit(
         opportunity), the FPR, or TPR and FPR ("equalized_odds").
       objective: "accuracy", or "balanced_accuracy": `(TPR + 1 - FPR) / 2`, for a parity that of each group, averaged
         with the groups' shares as weights.
-      num_groups: How many codes there are.
-      mask: `[example]` boolean, true where an example counts; what is masked may hold anything.
-      grid_size: Look only at shared rates `k / grid_size`, as fairlearn does with 1000; never better.
+      num_groups: How many codes there are. None: `groups` holds values, not codes.
+      mask: `[example]` boolean, true where an example counts; what is masked may hold anything. None: all count.
+      grid_size: Look only at shared rates `k / grid_size`, as fairlearn does with 1000. None: the exact optimum, which
+        no grid betters.
 
     Returns:
       The `GroupRules`, groups in the order of their codes; NaN for a group without an example.
 
     Raises:
-      ValueError: `constraint` or `objective` is none of these; shapes differ; nobody is in a group, or a group has
-        positives or negatives only; a score or target that counts is not finite, or not 0 or 1.
+      ValueError: `constraint` or `objective` is none of these; shapes differ; nobody is in a group; a group has only
+        positives or only negatives; a score that counts is not finite, or a target that counts is not 0 or 1.
 
     References:
       Hardt, Price and Srebro, Equality of Opportunity in Supervised Learning, NeurIPS 2016, section 3.2: a threshold
@@ -95,11 +96,13 @@ def fit(
     """
     if constraint not in CONSTRAINTS or objective not in OBJECTIVES:
         raise ValueError(
-            f"There is no constraint {constraint!r} with objective {objective!r}; constraints are "
-            f"{', '.join(CONSTRAINTS)}, and objectives {', '.join(OBJECTIVES)}."
+            f"threshold_optimizer.fit: there is no constraint {constraint!r} with objective {objective!r}; constraints "
+            f"are {', '.join(CONSTRAINTS)}, and objectives {', '.join(OBJECTIVES)}."
         )
     if grid_size is not None and grid_size < 1:
-        raise ValueError(f"grid_size is a whole number of at least 1, or None, got {grid_size!r}.")
+        raise ValueError(
+            f"threshold_optimizer.fit: grid_size must be a whole number of at least 1, or None, but is {grid_size!r}."
+        )
     samples, num_groups = _by_group(scores, targets, groups, num_groups, mask)
     curves = {code: _hull(*_points(*sample, constraint, objective)) for code, sample in samples.items()}
     positives = sum(int(own.sum()) for _, own in samples.values())
@@ -131,7 +134,7 @@ def fit(
 def apply(rules: GroupRules, scores, groups) -> jax.Array:
     """The probability of a positive decision, whose mean over examples is the expected selection rate.
 
-    It is not a score: cut at 0.5 it has not the rates that were fitted. What metrics take are decisions (`decide`).
+    It is no score: cut at 0.5 it does not have the rates that were fitted. Give metrics decisions (`decide`).
 
     Args:
       rules: Of `fit`.
@@ -206,7 +209,7 @@ def _by_group(scores, targets, groups, num_groups, mask):
 
 
 def _points(scores, positive, constraint, objective):
-    """What each threshold of a group reaches: `x`, `y`, and the threshold, from calling nobody to calling everybody."""
+    """`x` and `y` of each threshold of a group, and the thresholds, from nobody called positive to everybody."""
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], positive[order]
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # Of those with equal scores.

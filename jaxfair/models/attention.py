@@ -39,9 +39,9 @@ def sinusoidal_positions(num_positions: int, num_features: int) -> jax.Array:
 
 @jax.custom_vjp
 def matrix_product(left: jax.Array, right: jax.Array) -> jax.Array:
-    """`left @ right` with the same leading axes, and gradients in the form that XLA's CPU kernels are fast at.
+    """`left @ right` with the same leading axes, and with gradients in the form for which XLA has fast CPU kernels.
 
-    It has gradients of its own and so no forward-mode derivative.
+    The gradients are a custom rule, so there is no forward-mode derivative.
 
     Args:
       left: `[..., row, k]`.
@@ -62,9 +62,9 @@ def _backward(residuals, cotangent):
     to_left = cotangent @ jnp.swapaxes(right, -1, -2)
     if jax.default_backend() != "cpu":
         return to_left, jnp.swapaxes(left, -1, -2) @ cotangent
-    # XLA on CPUs is slow at a product whose left factor is transposed, and as slow if it transposes the right one: the
-    # kernel's gradient of [3072, 64] by [64, 7] for 9 domains takes 2.1 ms, this form 0.3. So what is transposed is the
-    # narrower factor, in memory; without `computed_once` XLA folds the transposes into the product again.
+    # On CPUs XLA is slow at a product with a transposed factor: the kernel's gradient of [3072, 64] by [64, 7] for 9
+    # domains takes 2.1 ms, and 0.3 ms in this form. So the narrower factor is transposed in memory first; without
+    # `computed_once` XLA would fold the transposes back into the product.
     if left.shape[-1] <= cotangent.shape[-1]:
         return to_left, computed_once(jnp.swapaxes(left, -1, -2)) @ cotangent
     transposed = computed_once(jnp.swapaxes(cotangent, -1, -2)) @ left
@@ -75,13 +75,20 @@ matrix_product.defvjp(_forward, _backward)
 
 
 def product_over_last(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`inputs @ kernel`, `[..., k]` by `[k, column]`, as a product of two matrices.
+    """`inputs @ kernel` as one product of two matrices, the leading axes of the inputs joined into one.
 
     With more than one leading axis XLA on CPUs takes the kernel's gradient from a transposed copy of the cotangent, at
     a fifth to a thirtieth of the speed.
+
+    Args:
+      inputs: `[..., k]`.
+      kernel: `[k, column]`.
+
+    Returns:
+      `[..., column]`.
     """
-    # NumPy arrays, which variables of a finished sweep are, must not reach a custom derivative inside of vmap and jit
-    # (jax 0.10: "non-canonical constant"): of a product they are JAX's own, and XLA leaves out the factor.
+    # The variables of a finished sweep are NumPy arrays, which must not reach a custom derivative inside vmap and jit
+    # (jax 0.10: "non-canonical constant"). The factor 1 makes JAX arrays of them, and XLA removes it.
     product = matrix_product(1 * inputs.reshape(-1, inputs.shape[-1]), 1 * kernel)
     return product.reshape(*inputs.shape[:-1], kernel.shape[-1])
 
@@ -165,7 +172,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class _Projection(nn.Module):
-    """The parameters of `flax.linen.DenseGeneral`, as a matrix and a vector: 0 without a bias."""
+    """The parameters of `flax.linen.DenseGeneral` as a matrix and a vector (0 without a bias), for one flat product."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]

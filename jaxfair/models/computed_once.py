@@ -6,7 +6,7 @@ import jax
 def computed_once(value: jax.Array) -> jax.Array:
     """`value`, unchanged, which on a CPU is computed once and kept.
 
-    XLA takes element-wise chains into every consumer's loop, so that what three consumers need is computed three
-    times, by loops too long to be vectorised. GPUs gain from that fusion, so there this is nothing.
+    XLA fuses element-wise chains into the loop of every consumer, so that what three consumers need is computed three
+    times, in loops too long to be vectorised. GPUs gain from that fusion, so elsewhere than on a CPU nothing is done.
     """
     return jax.lax.optimization_barrier(value) if jax.default_backend() == "cpu" else value

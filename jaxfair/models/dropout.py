@@ -1,4 +1,4 @@
-"""Dropout from a byte of randomness an entry; of a small model on a CPU, 32 bits are a tenth of a training step."""
+"""Dropout from one random byte an entry: drawing the usual 32 bits takes a tenth of a small model's step on a CPU."""
 
 import math
 
@@ -8,13 +8,13 @@ from flax import linen as nn
 
 
 class Dropout(nn.Module):
-    """Sets a share of all entries to 0 in training and divides the others by the share that is left.
+    """Sets a share of all entries to 0 in training and divides the others by the share that is kept.
 
-    As `flax.linen.Dropout`, but that the share is a multiple of 1/256, the nearest to `rate`; what is left is divided
-    by exactly what is left on average, so the mean of an entry is its value.
+    Like `flax.linen.Dropout`, except that the share is the multiple of 1/256 nearest to `rate`. The divisor is that of
+    this multiple, so that the mean of an entry is its value.
 
     Attributes:
-      rate: The share, from 0 to 1, wanting `rngs={"dropout": key}`.
+      rate: The share, from 0 to 1; needs `rngs={"dropout": key}` in training.
       deterministic: True: nothing is dropped.
 
     References:
@@ -30,10 +30,13 @@ class Dropout(nn.Module):
 
         Args:
           values: Of any shape.
-          deterministic: Here or as an attribute.
+          deterministic: True: nothing is dropped. Given either here or as an attribute.
+
+        Returns:
+          The shape and dtype of `values`.
 
         Raises:
-          ValueError: `rate` is no share, or `deterministic` is given twice or not at all.
+          ValueError: `rate` is not between 0 and 1, or `deterministic` is given twice or not at all.
         """
         deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
         if not 0 <= self.rate <= 1:

@@ -43,7 +43,7 @@ class MtateConfig:
       feature_head_dim: d'_k, much smaller than N_t: a time course is summed up, not copied.
       hidden: Columns of W_1 in the point-wise networks, several times N_l as in Vaswani et al.
       attention_dim: d_a of the representation-wise attention.
-      dropout: Share set to 0 in training before each residual sum, wanting `rngs={"dropout": key}`. Not in the paper.
+      dropout: Share set to 0 in training before each residual sum; needs `rngs={"dropout": key}`. Not in the paper.
       feature_norm: Axis of the layer norm after feature relevance attention. "time" is what the text says (M is
         transposed back after it); "feature" keeps the levels, see `FeatureRelevanceAttention.norm_axis`.
       temporal_attention: False: `Z = X`, without positions.

@@ -18,7 +18,7 @@ class Lstm(nn.Module):
     Attributes:
       hidden: Entries of each layer's state.
       num_layers: Layers, each over the states of the one before.
-      dropout: Share of each layer's states set to 0 in training, wanting `rngs={"dropout": key}`. PyTorch leaves out
+      dropout: Share of each layer's states set to 0 in training; needs `rngs={"dropout": key}`. PyTorch leaves out
         the last layer.
 
     References:
@@ -81,7 +81,7 @@ def steps_since_measured(measured: jax.Array, exists: jax.Array | None = None) -
       `[batch, time, feature]`, 32-bit floats, 0 where no step exists.
     """
     step = jnp.arange(measured.shape[1])[:, None]
-    if exists is None:  # XLA takes a second to find the first of constant ones.
+    if exists is None:  # Not by `argmax` over a constant, which XLA takes a second to fold at compile time.
         first, counted = jnp.zeros((len(measured), 1, 1), step.dtype), measured
     else:
         first, counted = jnp.argmax(exists, axis=1)[:, None, None], measured & exists[..., None]
@@ -107,7 +107,7 @@ class GruD(nn.Module):
 
     Attributes:
       hidden: Entries of the state.
-      dropout: Share of the last state set to 0 in training, wanting `rngs={"dropout": key}`.
+      dropout: Share of the last state set to 0 in training; needs `rngs={"dropout": key}`.
       initial_decay: Decay per unit of `since` that `init` gives at most: uniform from 0, so that no max(0, ·) begins
         where it has no gradient. 0.1 is made for hours.
 

@@ -39,7 +39,7 @@ def scan_existing(
         return state, state[0]
 
     of_time = jax.tree.map(lambda array: jnp.swapaxes(array, 0, 1), (inputs, exists))
-    # Going back, a step is computed anew from its state: a CPU takes longer to store a dozen small arrays a step.
+    # The backward pass recomputes each step from its state: storing a dozen small arrays a step takes a CPU longer.
     recomputed = jax.checkpoint(one, prevent_cse=False)
     state, outputs = jax.lax.scan(recomputed, initial, of_time, reverse=reverse)
     return state, jnp.swapaxes(outputs, 0, 1)

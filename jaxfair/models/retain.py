@@ -52,7 +52,7 @@ class Retain(nn.Module):
       embedding: Entries of v. The embedding is linear and without a bias: otherwise ω would not sum to the logit.
       temporal_hidden: Entries of g.
       feature_hidden: Entries of h.
-      dropout: Share of c set to 0 in training, wanting `rngs={"dropout": key}`. The contributions do not know of it.
+      dropout: Share of c set to 0 in training; needs `rngs={"dropout": key}`. The contributions do not know of it.
 
     References:
       Choi et al., "RETAIN: An Interpretable Predictive Model for Healthcare using Reverse Time Attention Mechanism",

@@ -49,7 +49,7 @@ class Transformer(nn.Module):
       head_dim: d_k. `None`: width / num_heads.
       hidden: Entries of the hidden layer of the feed-forward network.
       pooling: How the steps that exist become one: "mean", "max" of each entry, or the "last" one.
-      dropout: Share set to 0 in training before each residual sum, wanting `rngs={"dropout": key}`.
+      dropout: Share set to 0 in training before each residual sum; needs `rngs={"dropout": key}`.
 
     References:
       Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.

@@ -111,7 +111,7 @@ def test_what_cannot_be_used_is_named(tmp_path, table, good, bad, message):
 def test_a_missing_or_damaged_table_is_named_with_what_it_is_for(tmp_path):
     write(tmp_path)
     (tmp_path / "diagnosis.csv.gz").write_bytes((tmp_path / "diagnosis.csv.gz").read_bytes()[:40])
-    with pytest.raises(ValueError, match=r"diagnosis\.csv\.gz is no table of commas"):
+    with pytest.raises(ValueError, match=r"diagnosis\.csv\.gz is not a comma-separated table"):
         eicu.read_patients(tmp_path)
     (tmp_path / "diagnosis.csv.gz").unlink()
     with pytest.raises(FileNotFoundError, match=r"diagnosis\.csv\.gz is missing \(comorbidities by ICD code\)"):

@@ -189,7 +189,7 @@ def test_a_table_that_breaks_off_is_named(tmp_path):
     write(tmp_path)
     path = tmp_path / "labevents.csv.gz"
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(ValueError, match=r"labevents\.csv\.gz (ends or breaks off|is no table of commas)"):
+    with pytest.raises(ValueError, match=r"labevents\.csv\.gz (ends or breaks off|is not a comma-separated table)"):
         mimic.read_stays(tmp_path)
 
 

@@ -48,11 +48,15 @@ def test_a_mask_takes_in_order_and_nothing_leaves_nothing():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hours": np.float32([0, 1, 0, 5, 6, 2])}, "in order of stay and, within a stay, of time"),
-        ({"stay": np.array([0, 0, 2, 0, 2, 3])}, "in order of stay"),
+        (
+            {"hours": np.float32([0, 1, 0, 5, 6, 2])},
+            "of time, but HR at hour 1 of stay 10 comes before Temp at hour 0 of stay 10.",
+        ),
+        ({"stay": np.array([0, 0, 2, 0, 2, 3])}, "hour 1 of stay 12 comes before Temp at hour 5 of stay 10"),
         ({"stay": np.array([0, 0, 0, 2, 2, 4])}, "stay must be from 0 to 3, but is 0 to 4"),
         ({"variable": np.array([0, 0, 2, 1, 0, 1])}, "variable must be from 0 to 1"),
-        ({"value": np.float32([80, 81, np.nan, 38, 90, 36])}, "not finite"),
+        ({"value": np.float32([80, 81, np.nan, 38, 90, 36])}, "Temp at hour 1 of stay 10 has the value nan"),
+        ({"hours": np.float32([0, 1, 1, 5, 6, np.nan])}, "Temp at hour nan of stay 13 has the value 36"),
         ({"value": np.float32([80, 81])}, "value has 2 entries, but there are 6 measurements"),
         ({"ids": np.array([10, 11, 12, 12])}, "12 occurs 2 times"),
         ({"outcomes": {"died": np.zeros(3)}}, r"outcomes\['died'\] has 3 entries, but there are 4 stays"),
@@ -64,5 +68,5 @@ def test_what_is_no_table_of_stays_is_refused(change, message):
 
 
 def test_a_stay_is_taken_once():
-    with pytest.raises(ValueError, match="once only"):
+    with pytest.raises(ValueError, match="but 11 is asked for 2 times"):
         stays().take(np.array([1, 1]))

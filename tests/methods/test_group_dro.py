@@ -47,16 +47,16 @@ def test_weights_follow_the_papers_update():
     q[0, 0, 0], present[0, 0, 0] = 0, False  # Never occurs.
     q /= q.sum()
     expected = np.where(present, q * np.exp(0.3 * losses), q)
-    found = group_dro.raised(jnp.log(jnp.float32(q)), jnp.where(present, losses, 0), 0.3)
+    found = group_dro.updated_log_weights(jnp.log(jnp.float32(q)), jnp.where(present, losses, 0), 0.3)
     np.testing.assert_allclose(jnp.exp(found), expected / expected.sum(), rtol=1e-5)
     # However far ahead one group is, the others can come back, and nothing overflows.
     far = jnp.log(jnp.float32(q))
     for _ in range(3):
-        far = group_dro.raised(far, jnp.zeros((2, 2, 2)).at[1].set(100), 1.0)
+        far = group_dro.updated_log_weights(far, jnp.zeros((2, 2, 2)).at[1].set(100), 1.0)
     for _ in range(3):
-        far = group_dro.raised(far, jnp.zeros((2, 2, 2)).at[0].set(100), 1.0)
+        far = group_dro.updated_log_weights(far, jnp.zeros((2, 2, 2)).at[0].set(100), 1.0)
     np.testing.assert_allclose(jnp.exp(far), q, rtol=1e-4)
-    assert (jax.grad(lambda of: group_dro.raised(far, of, 1.0)[1].sum())(jnp.ones((2, 2, 2))) == 0).all()
+    assert (jax.grad(lambda of: group_dro.updated_log_weights(far, of, 1.0)[1].sum())(jnp.ones((2, 2, 2))) == 0).all()
 
 
 @pytest.fixture(scope="module")

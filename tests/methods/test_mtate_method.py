@@ -54,6 +54,20 @@ def result():
     return stage, sweeps.sweep([stage], members(seed=[0, 1], domain_weight=[0.0, 0.5]), DATA)
 
 
+def test_equal_settings_are_one_program(result):
+    again = dataclasses.replace(SETTING, network=Mtate(dataclasses.replace(CONFIG)))
+    assert mtate.classifier(again, EPOCHS) is result[0]
+    assert mtate.classifier(dataclasses.replace(SETTING, reverse=True), EPOCHS) is not result[0]
+
+
+def test_reversal_grows_from_nothing_in_the_first_epoch():
+    stage = mtate.classifier(dataclasses.replace(SETTING, reverse=True), 2)
+    swept = sweeps.sweep([stage], members(reversal=[0.0, 5.0]), DATA)
+    first, second = swept.logs["classifier"]["train/loss"].T
+    np.testing.assert_allclose(first[1], first[0], rtol=1e-6)
+    assert abs(second[1] - second[0]) > 1e-4
+
+
 def test_the_loss_is_its_three_parts():
     rng = np.random.default_rng(1)
     outcome, domains, mask = DATA["outcome"], DATA["domains"], np.arange(SIZE) % 5 != 0

@@ -130,7 +130,7 @@ def _table(path):
     try:
         return pd.read_csv(io.BytesIO(data), dtype=str, na_filter=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no table of commas ({str(error).strip()}); get it again.") from error
+        raise ValueError(f"{path} is not a comma-separated table ({str(error).strip()}); get it again.") from error
 
 
 def _check_kind(path, data):
@@ -248,7 +248,7 @@ def _descriptors(rows):
         found = f"{rows.parameter[row]} {rows.value[row]:g}"
         raise ValueError(f"{rows.where(row)}: expected RecordID {own[stay]} as the first row, but found {found}.")
     is_measured, static = rows.parameter != "RecordID", {}
-    again = ~is_measured.copy()
+    again = ~is_measured
     again[first] = False
     _check(rows, again, lambda row: "RecordID is there a second time")
     for name, parameter in STATIC.items():

@@ -18,7 +18,7 @@ OVER_89 = 90.0  # Years, of everybody older: MIMIC-III shifts their births by 30
 RACES = ("White", "Black", "Hispanic", "Asian", "Other")
 # Beginnings of what hospitals write, in lower case.
 _RACES = {"white": 0, "portuguese": 0, "black": 1, "hispanic": 2, "south american": 2, "asian": 3}
-_UNKNOWN_RACE = ("unknown", "unable", "patient declined", "")
+_UNKNOWN_RACE = ("unknown", "unable", "patient declined")
 # Acute kidney injury (Waikar et al., JASN 2006: 584.5 to 584.9; N17) that was dialysed (39.95 haemodialysis, 54.98
 # peritoneal dialysis; the same in ICD-10-PCS), without end-stage disease or a transplant.
 INJURY = {9: ("5845", "5846", "5847", "5848", "5849"), 10: ("N17",)}
@@ -116,7 +116,7 @@ def _stays(folder):
     stays["male"] = stays["gender"].str.upper().map({"M": 1.0, "F": 0.0})
     stays["race"] = [_race(word) for word in stays["ethnicity" if "ethnicity" in stays else "race"]]
     stays["hospital_death"] = stays["hospital_expire_flag"]
-    # A day of death without an hour: its end, so that nobody dies before he is measured for the last time.
+    # A day of death without an hour: its end, so that no death comes before the patient's last measurement.
     death = stays["deathtime"].fillna(stays["dod"] + pd.Timedelta(days=1))
     stays["death_hours"] = _hours(death, stays["intime"])
     stays["unit_hours"] = _hours(stays["outtime"], stays["intime"]).fillna(np.inf)
@@ -130,7 +130,7 @@ def _hours(times, since):
 
 def _race(word):
     word = word.lower()
-    if word.startswith(_UNKNOWN_RACE[:-1]) or not word:
+    if word.startswith(_UNKNOWN_RACE) or not word:
         return np.nan
     return next((float(code) for start, code in _RACES.items() if word.startswith(start)), float(len(RACES) - 1))
 
@@ -172,7 +172,7 @@ def _laboratory(folder, stays, counts):
         rows = pd.merge_asof(rows, begin, left_on="charttime", right_on="intime", by="subject_id")
         whose = rows["place"].fillna(-1).to_numpy(np.int64)
         known = [
-            items.UNITS[names[number[item]]].get(unit.lower() or "", np.nan if unit else 1.0)
+            items.UNITS[names[number[item]]].get(unit.lower(), np.nan if unit else 1.0)
             for item, unit in zip(rows["itemid"], rows["valueuom"], strict=True)
         ]
         factor = np.array(known, float)

@@ -75,7 +75,7 @@ def pieces(
     except (ValueError, OSError, EOFError) as error:
         with open(path, "rb") as file:
             kind = file_kind.foreign_kind(file.read(1024))
-        what = kind if kind and path.suffix != ".gz" else f"no table of commas ({str(error).strip()})"
+        what = kind if kind and path.suffix != ".gz" else f"not a comma-separated table ({str(error).strip()})"
         raise ValueError(f"{path} is {what}; get it again.") from error
     there = {column.lower(): column for column in header}
     chosen = {}

@@ -188,7 +188,10 @@ def _called(scores, positives, weights):
 
 
 def _highest_of_the_best(value, scores):
-    """By its place: values compared with their largest may not be equal to it, where XLA computes them anew."""
+    """The highest score among those with the largest value.
+
+    Found by its place: where XLA computes values a second time, none of them may be equal to their own maximum.
+    """
     order = jnp.argsort(-scores, axis=-1)
     place = jnp.argmax(jnp.take_along_axis(value, order, axis=-1), axis=-1, keepdims=True)
     return jnp.take_along_axis(jnp.take_along_axis(scores, order, axis=-1), place, axis=-1)[..., 0]
