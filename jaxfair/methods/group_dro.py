@@ -102,10 +102,11 @@ def updated_log_weights(log_weights: jax.Array, by_group: jax.Array, step_size: 
       step_size: η, a scalar.
 
     Returns:
-      `[domain, value, outcome]`.
+      `[domain, value, outcome]`; minus infinity everywhere if no group occurs.
     """
     higher = log_weights + step_size * jax.lax.stop_gradient(by_group)
-    return higher - jax.scipy.special.logsumexp(higher)
+    total = jax.scipy.special.logsumexp(higher)
+    return higher - jnp.where(jnp.isneginf(total), 0, total)
 
 
 def group_weights(variables: Mapping[str, Any]) -> jax.Array:

@@ -99,7 +99,7 @@ def fit(
             f"threshold_optimizer.fit: there is no constraint {constraint!r} with objective {objective!r}; constraints "
             f"are {', '.join(CONSTRAINTS)}, and objectives {', '.join(OBJECTIVES)}."
         )
-    if grid_size is not None and grid_size < 1:
+    if grid_size is not None and (grid_size < 1 or grid_size % 1):
         raise ValueError(
             f"threshold_optimizer.fit: grid_size must be a whole number of at least 1, or None, but is {grid_size!r}."
         )

@@ -96,3 +96,16 @@ def test_a_group_that_does_not_occur_has_no_weight():
     q = group_dro.group_weights(init(member, None, data, jax.random.key(0))["variables"])
     assert q[1, 1, 1] == 0
     np.testing.assert_allclose(np.delete(q, 7), 1 / 7, rtol=1e-5)
+
+
+def test_where_no_group_is_known_nothing_is_lost():
+    logits, _, outcome, domains, mask = (jnp.float32(values) for values in small_tabular.tiny_batch())
+    nowhere = jnp.full((domains.shape[1], 2, 2), -jnp.inf)
+
+    def loss(logits):
+        by_group = group_dro.group_losses(logits, jnp.full_like(domains, jnp.nan), outcome, mask == 1)
+        return jnp.sum(jnp.exp(group_dro.updated_log_weights(nowhere, by_group, 0.1)) * by_group)
+
+    value, gradient = jax.value_and_grad(loss)(logits)
+    assert value == 0
+    assert (gradient == 0).all()

@@ -263,6 +263,7 @@ def test_thresholds_part_neighbours_in_float32():
         ({"mask": np.zeros(4, bool)}, "no example that counts"),
         ({"groups": [0, 0, 2, 2], "num_groups": 2}, "whole codes"),
         ({"grid_size": 0}, "grid_size"),
+        ({"grid_size": 2.5}, "grid_size"),
     ],
 )
 def test_says_what_cannot_be_fitted(change, message):
