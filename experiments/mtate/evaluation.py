@@ -12,6 +12,7 @@ from experiments.mtate.arms import network_arms
 from experiments.mtate.data import IcuData
 from experiments.mtate.resampled import Measured, Scored, measured, patient_weights
 from experiments.run.context import Context
+from experiments.run.host import side_by_side
 from experiments.run.parts import Stored
 from experiments.run.study import Output
 from jaxfair import metrics
@@ -46,11 +47,13 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
                 for test_set, negatives in TEST_SETS.items():
                     if not main and test_set != "evaluate":
                         continue
-                    each = [
-                        measured(scored, seed, data.outcome, data.domains, data.domain_names,
-                                 _test_set(view, negatives, seed), weights if main else weights[:1])
+                    drawn = weights if main else weights[:1]
+                    seeds = {
+                        seed: (scored, seed, data.outcome, data.domains, data.domain_names,
+                               _test_set(view, negatives, seed), drawn)
                         for seed in range(len(scored.logit))
-                    ]  # fmt: skip
+                    }  # fmt: skip
+                    each = [one for _, one in side_by_side(measured, seeds)]
                     split = test_set if main else f"{test_set}_by_{rule}"
                     results.append(_results(name, split, each))
                     if main:

@@ -1,5 +1,6 @@
 """Every method of the study as it is judged: logits and thresholds of the chosen members, and what is made of them."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,17 @@ from jaxfair.metrics import fairness
 
 def chosen_members(data: IcuData, stored: Stored, rule: str) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """The chosen members of an arm, fold after fold, and what they are on their validation examples."""
-    members, logit = stored.table("members"), stored.arrays["logit"]
-    judged = selection.validation_metrics(data, logit, members["fold"].to_numpy() - 1)
+    members, judged = _validated(data, stored)
     chosen = selection.choose(members, judged, rule)
     rows = chosen["member"].to_numpy()
     return chosen, {name: values[rows] for name, values in judged.items()}
+
+
+@functools.lru_cache(maxsize=64)  # Every rule and table asks again.
+def _validated(data: IcuData, stored: Stored) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """All members of an arm, and what they are on their validation examples."""
+    members = stored.table("members")
+    return members, selection.validation_metrics(data, stored.arrays["logit"], members["fold"].to_numpy() - 1)
 
 
 def judged_arrays(config: Any, data: IcuData, inputs: Mapping[str, Stored], name: str, rule: str) -> dict[str, Any]:

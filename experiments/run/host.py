@@ -1,4 +1,4 @@
-"""Work on the host beside the devices: models of scikit-learn, one core each."""
+"""Work on the host beside the devices, one core a call: models of scikit-learn, many resamples of patients."""
 
 import concurrent.futures
 import os

@@ -17,9 +17,15 @@ MEMBERS = FOLDS * CANDIDATES * SEEDS
 DIVERGED = 4  # Fold 1, the second candidate of seed 1.
 
 
+class Fields(types.SimpleNamespace):
+    """Stands for data or a finished part, which are told apart by identity."""
+
+    __hash__ = object.__hash__
+
+
 def study_data(**fields):
     """What of `IcuData` takes part in a choice; folds judge their own evaluation examples."""
-    found = types.SimpleNamespace(**{"other": None, "optimum": None} | fields)
+    found = Fields(**{"other": None, "optimum": None} | fields)
     found.judged = found
     return found
 
@@ -236,7 +242,7 @@ def test_another_set_is_judged_at_thresholds_of_the_folds_own_predictions(case):
     rng = np.random.default_rng(4)
     logit = rng.normal(case.outcome, 1.0, (SEEDS, EXAMPLES)).astype(np.float32)
     config = ConfigDict({"seeds": SEEDS, "arms": ("lstm",)})
-    stored = types.SimpleNamespace(arrays={"logit": logit, "patient": {}})
+    stored = Fields(arrays={"logit": logit, "patient": {}})
     found = methods.scored(config, data, {"lstm-refit": stored}, "roc_auc")["lstm"]
     np.testing.assert_array_equal(found.logit[:, 0], logit)
     for seed in range(SEEDS):
