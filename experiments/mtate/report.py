@@ -3,9 +3,10 @@
 import pandas as pd
 
 from experiments.mtate import figures, findings, tables
+from experiments.mtate.ablation_findings import ABLATIONS
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
-from experiments.mtate.findings import ABLATIONS, DOWNSTREAM, LEFT_OPEN
+from experiments.mtate.findings import DOWNSTREAM, LEFT_OPEN
 from experiments.mtate.front import front
 from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
 from experiments.mtate.patient_figure import patient

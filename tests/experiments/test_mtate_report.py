@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.mtate import findings, judged, report, summary, tables
-from experiments.mtate.findings import AUC, CONTRADICTED, EQOD, HOLDS, UNDECIDED, UNKNOWN
+from experiments.mtate import ablation_findings, findings, judged, report, summary, tables, verdicts
+from experiments.mtate.judged import AUC, EQOD
 from experiments.mtate.published import TABLE_A1
+from experiments.mtate.verdicts import CONTRADICTED, HOLDS, UNDECIDED, UNKNOWN
 from experiments.report.page import write_report
 from experiments.report.style import STYLE
 from experiments.results.reading import read_workdir
@@ -220,16 +221,16 @@ def seed_values(workdir, method, metric, split="evaluate", task=None):
 )
 def test_a_claim_is_decided_by_interval_and_corrected_p_alone(low, high, p_holm, more, less):
     row = pd.Series({"difference": (low + high) / 2, "low": low, "high": high, "p": 0.001, "p_holm": p_holm})
-    assert findings.verdict(row, AUC) == more
-    assert findings.verdict(row, EQOD) == less
-    assert findings.verdict(row.mask(row.index == "difference"), AUC) == UNKNOWN
+    assert verdicts.verdict(row, AUC) == more
+    assert verdicts.verdict(row, EQOD) == less
+    assert verdicts.verdict(row.mask(row.index == "difference"), AUC) == UNKNOWN
 
 
 def test_the_best_of_all_falls_with_one_and_holds_only_against_each():
-    assert findings.of_all([HOLDS, HOLDS]) == HOLDS
-    assert findings.of_all([HOLDS, CONTRADICTED]) == CONTRADICTED
-    assert findings.of_all([HOLDS, UNDECIDED]) == findings.of_all([HOLDS, UNKNOWN]) == UNDECIDED
-    assert findings.of_all([UNKNOWN]) == findings.of_all([]) == UNKNOWN
+    assert verdicts.of_all([HOLDS, HOLDS]) == HOLDS
+    assert verdicts.of_all([HOLDS, CONTRADICTED]) == CONTRADICTED
+    assert verdicts.of_all([HOLDS, UNDECIDED]) == verdicts.of_all([HOLDS, UNKNOWN]) == UNDECIDED
+    assert verdicts.of_all([UNKNOWN]) == verdicts.of_all([]) == UNKNOWN
 
 
 def test_best_names_who_is_better(found):
@@ -300,29 +301,29 @@ def test_labels_summaries_and_other_classifiers(found):
 def test_ablations(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", ABLATIONS))
     found = judged.judged(run)
-    assert findings.parts_matter(found)[1] == "Not decided: best in 0 of 5 figures"
-    assert findings.most_useful(found)[1] == UNDECIDED
-    assert findings.masking_loss(found)[1] == UNDECIDED
+    assert ablation_findings.parts_matter(found)[1] == "Not decided: best in 0 of 5 figures"
+    assert ablation_findings.most_useful(found)[1] == UNDECIDED
+    assert ablation_findings.masking_loss(found)[1] == UNDECIDED
     better = found
     for name in ABLATIONS[1:]:
         for task, metric in judged.MAIN:
             sign = -1 if task else 1
             low, high = sorted((0.01 * sign, 0.03 * sign))
             better = planted(better, name, (task, metric), 0.02 * sign, low, high, 0.01)
-    assert findings.parts_matter(better)[1] == HOLDS
-    assert findings.most_useful(better)[1] == UNDECIDED  # Decided, but as much as the others.
+    assert ablation_findings.parts_matter(better)[1] == HOLDS
+    assert ablation_findings.most_useful(better)[1] == UNDECIDED  # Decided, but as much as the others.
     most = planted(better, "without_representation", AUC, 0.2, 0.1, 0.3, 0.01)
-    assert findings.most_useful(most)[1] == HOLDS
+    assert ablation_findings.most_useful(most)[1] == HOLDS
     overlapping = planted(better, "without_representation", AUC, 0.05, 0.02, 0.08, 0.01)
-    assert findings.most_useful(overlapping)[1] == UNDECIDED
+    assert ablation_findings.most_useful(overlapping)[1] == UNDECIDED
     other = planted(better, "without_temporal", AUC, 0.2, 0.1, 0.3, 0.01)
-    assert findings.most_useful(other)[1] == CONTRADICTED
+    assert ablation_findings.most_useful(other)[1] == CONTRADICTED
     accuracy = found.estimate("mtate", ("", "accuracy"))
     loss = planted(found, "without_masking", ("", "accuracy"), 0.16 * accuracy, 0.1, 0.2, 0.01)
-    _, answer, _, note = findings.masking_loss(loss)
+    _, answer, _, note = ablation_findings.masking_loss(loss)
     assert answer == HOLDS
     assert "by 16.0 % of MTATE's; the paper's 18 %, as a share or in points, lies within the interval" in note
-    assert findings.masking_rate(found) == []
+    assert ablation_findings.masking_rate(found) == []
     blocks = [block for section in report.sections(run) for block in section.blocks]
     table = next(block for block in blocks if block.kind == "table" and "Table 3" in block.caption)
     assert len(table.rows) == len(ABLATIONS)
@@ -331,20 +332,20 @@ def test_ablations(tmp_path):
 def test_masking_rates(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", MASKING, base="masking_4"))
     found = judged.judged(run)
-    trend, among = findings.masking_rate(found)
+    trend, among = ablation_findings.masking_rate(found)
     assert (trend[1], among[1]) == (UNDECIDED, UNDECIDED)
     falling = found
     for rate in (8, 9):
         for metric in ("roc_auc", "pr_auc"):
             falling = planted(falling, f"masking_{rate}", ("", metric), 0.05, 0.01, 0.09, 0.02)
         falling = planted(falling, f"masking_{rate}", ("", "accuracy"), -0.05, -0.09, -0.01, 0.02)
-    trend, among = findings.masking_rate(falling)
+    trend, among = ablation_findings.masking_rate(falling)
     assert (trend[1], among[1]) == (HOLDS, CONTRADICTED)
     rising = planted(falling, "masking_8", AUC, -0.05, -0.09, -0.01, 0.02)
-    assert findings.masking_rate(rising)[0][1] == UNDECIDED  # 0.8 against, 0.9 for it.
+    assert ablation_findings.masking_rate(rising)[0][1] == UNDECIDED  # 0.8 against, 0.9 for it.
     # Below 0.4 a falling area is the higher one.
     lower = planted(found, "masking_0", AUC, 0.05, 0.01, 0.09, 0.02)
-    lines = findings.masking_rate(lower)[0][2]
+    lines = ablation_findings.masking_rate(lower)[0][2]
     assert lines[0][0].startswith("ROC AUC falls (")
     assert lines[0][1] == "contradicted, 0 of 1 agree"
     values = [found.estimate(name, AUC) for name in MASKING]
