@@ -1,14 +1,10 @@
 """What the fairness study's page says of MTATE's parts and its masking rate: the claims of Table 3 and appendix A.4."""
 
 from experiments.mtate.judged import ACCURACY, AUC, EQOD, MAIN, PR_AUC, Judged
+from experiments.mtate.kinds import ABLATIONS, WITHOUT_PART
 from experiments.mtate.published import BEST_RATE, MASKING_LOSS
 from experiments.mtate.verdicts import CONTRADICTED, HOLDS, UNDECIDED, Card, counted, difference_line, of_all, verdict
 from experiments.report.cells import number
-
-ABLATIONS = (
-    "without_temporal", "without_feature", "without_representation", "without_masking", "without_domain_loss",
-    "without_contrastive", "without_temporal_wider", "without_feature_wider", "without_representation_wider",
-)  # fmt: skip
 
 
 def parts_matter(found: Judged) -> Card | None:
@@ -39,7 +35,7 @@ def parts_matter(found: Judged) -> Card | None:
 def most_useful(found: Judged) -> Card | None:
     """Whether leaving out the representation-wise attention costs more than leaving out any other part."""
     name = "without_representation"
-    others = [one for one in ABLATIONS[:6] if one != name and found.difference(one, AUC) is not None]
+    others = [one for one in WITHOUT_PART if one != name and found.difference(one, AUC) is not None]
     own = found.difference(name, AUC)
     if found.base != "mtate" or own is None or not others:
         return None

@@ -11,11 +11,12 @@ from matplotlib.lines import Line2D
 
 from experiments.mtate.domains import DOMAINS
 from experiments.mtate.figures import nothing, titled
+from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import style
 from experiments.report import style as palette
 from experiments.report.cells import number
 
-MAIN = ("transformer", "lstm", "retain", "dann", "mtate", "gru_d", "logistic_regression", "gradient_boosting")
+MAIN = (*TABLE_A1, "gru_d", "logistic_regression", "gradient_boosting")
 BY_GROUP = ("mtate", "lstm")
 NUM_BINS = 10
 _COLUMNS = 4

@@ -17,32 +17,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from experiments.mtate import kinds
 from experiments.mtate.domains import DOMAINS
+from experiments.mtate.published import BEST_RATE
 from experiments.mtate.styles import in_order, style
 from experiments.report import style as palette
 from experiments.report.cells import number
 from experiments.report.frames import frame_of_means
 from jaxfair.metrics import summarize
 
-PAPER = ("transformer", "lstm", "retain", "dann", "mtate", "mtate_unlabelled")
 PANELS = {
-    "The paper's methods": PAPER,
-    "Other models, and models of MTATE's representation": (
-        "gru_d", "logistic_regression", "gradient_boosting", "mtate_gradient_boosting", "mtate_svm",
-        "mtate_random_forest",
-    ),
-    "LSTM with a method for fairness": (
-        "reweighted", "group_dro", "just_train_twice", "laftr", "domain_invariant", "domain_specific",
-        "lstm_group_thresholds", "lstm_threshold_optimizer",
-    ),
-    "MTATE without one of its parts, or chosen otherwise": (
-        "without_temporal", "without_temporal_wider", "without_feature", "without_feature_wider",
-        "without_representation", "without_representation_wider", "without_masking", "without_domain_loss",
-        "without_contrastive", "domain_loss_gradient", "redrawn_masks",
-    ),
-    "MTATE by masking rate": tuple(f"masking_{tenths}" for tenths in range(10)),
-}  # fmt: skip
-PAPERS_RATE = 0.4
+    "The paper's methods": kinds.PAPER,
+    "Other models, and models of MTATE's representation": ("gru_d", *kinds.SUMMARIES, *kinds.DOWNSTREAM),
+    "LSTM with a method for fairness": (*kinds.FAIR_LSTMS, *kinds.RELABELLED),
+    "MTATE without one of its parts, or chosen otherwise": (*kinds.ABLATIONS, *kinds.LEFT_OPEN),
+    "MTATE by masking rate": kinds.MASKING,
+}
+PAPERS_RATE = BEST_RATE / 10
 MASKING = {
     "Detection": {
         ("", "roc_auc"): ("ROC AUC", palette.BLUE, "o"),
@@ -254,7 +245,7 @@ def masking(results: pd.DataFrame) -> Figure:
     Args:
       results: The run's, of which the rows of arms `masking_0` to `masking_9` on the whole test set count.
     """
-    rates = {name: tenths / 10 for tenths, name in enumerate(PANELS["MTATE by masking rate"])}
+    rates = {name: tenths / 10 for tenths, name in enumerate(kinds.MASKING)}
     rows = results[(results["stage"] == "evaluation") & (results["split"] == "evaluate")]
     rows = rows[rows["method"].isin(list(rates))]
     rows = rows.assign(task=rows["task"].astype(object).where(rows["task"].notna(), ""))

@@ -7,8 +7,9 @@ decided.
 import numpy as np
 import pandas as pd
 
-from experiments.mtate.ablation_findings import ABLATIONS, masking_loss, masking_rate, most_useful, parts_matter
+from experiments.mtate.ablation_findings import masking_loss, masking_rate, most_useful, parts_matter
 from experiments.mtate.judged import ACCURACY, AUC, BALANCED, DPD, EOD, EQOD, MAIN, PR_AUC, Judged, Key
+from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, RELABELLED, SUMMARIES
 from experiments.mtate.published import BASELINES
 from experiments.mtate.styles import style
 from experiments.mtate.tables import LEVEL
@@ -35,12 +36,6 @@ _QUESTIONS = {
     EOD: "Is MTATE the fairest by equal opportunity?",
     EQOD: "Is MTATE the fairest by equalized odds?",
 }
-# MTATE itself in another guise, which it has not to be better than.
-_OWN = ("mtate_unlabelled", "mtate_gradient_boosting", "mtate_svm", "mtate_random_forest")
-_RELABELLED = ("lstm_group_thresholds", "lstm_threshold_optimizer")  # Other decisions of the same scores.
-SUMMARIES = ("gradient_boosting", "logistic_regression")
-DOWNSTREAM = _OWN[1:]
-LEFT_OPEN = ("domain_loss_gradient", "redrawn_masks")  # What the text leaves open, chosen otherwise.
 
 
 def section(found: Judged, config: dict) -> Section:
@@ -85,7 +80,7 @@ def paragraph(found: Judged, config: dict) -> str:
     for key, words, pick in ((AUC, "The highest ROC AUC of another model", max), (EQOD, "The lowest EQOD", min)):
         known = {name: found.estimate(name, key) for name in others if np.isfinite(found.estimate(name, key))}
         if key == AUC:
-            known = {name: value for name, value in known.items() if name not in _RELABELLED}
+            known = {name: value for name, value in known.items() if name not in RELABELLED}
         if known:
             name = pick(known, key=known.get)
             sentences.append(f"{words}: {style(name).label}, {with_interval(found, name, key)}.")
@@ -272,9 +267,10 @@ def representation(found: Judged) -> Card | None:
 def _rivals(found: Judged, key: Key) -> list[str]:
     """Models that MTATE is compared with; by scores those that only decide differently say nothing of their own."""
     names = [name for name in found.methods if found.difference(name, key) is not None]
-    left_out = set(_OWN) | set(ABLATIONS) | set(LEFT_OPEN)
+    # MTATE itself in another guise, which it has not to be better than.
+    left_out = {"mtate_unlabelled", *DOWNSTREAM, *ABLATIONS, *LEFT_OPEN}
     if key in (AUC, PR_AUC):
-        left_out |= set(_RELABELLED)
+        left_out |= set(RELABELLED)
     return [name for name in names if name not in left_out]
 
 

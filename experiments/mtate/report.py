@@ -3,12 +3,11 @@
 import pandas as pd
 
 from experiments.mtate import figures, findings, tables
-from experiments.mtate.ablation_findings import ABLATIONS
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
-from experiments.mtate.findings import DOWNSTREAM, LEFT_OPEN
 from experiments.mtate.front import front
 from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
+from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, MASKING
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import METHODS
@@ -95,9 +94,7 @@ def _paper(run: Run, found: Judged) -> Section:
     if not found.methods:
         return Section("The paper's figures beside ours", [Text("This run judged no method.")])
     blocks: list = []
-    methods = [
-        name for name in found.methods if name not in (*ABLATIONS, *LEFT_OPEN) and not name.startswith("masking_")
-    ]
+    methods = [name for name in found.methods if name not in (*ABLATIONS, *LEFT_OPEN, *MASKING)]
     if not methods:
         words = "This run has none of the paper's models beside MTATE's own parts, which have a section of their own."
         return Section("The paper's figures beside ours", [Text(words)])
@@ -299,7 +296,7 @@ def _calibration(run: Run, found: Judged) -> Section:
 def _ablations(run: Run, found: Judged) -> Section:
     title = "Parts of MTATE"
     own = [name for name in ("mtate", *ABLATIONS, *LEFT_OPEN, *DOWNSTREAM) if name in found.methods]
-    rates = [f"masking_{tenths}" for tenths in range(10) if f"masking_{tenths}" in found.methods]
+    rates = [name for name in MASKING if name in found.methods]
     blocks: list = []
     if any(name in ABLATIONS for name in own):
         caption = (
