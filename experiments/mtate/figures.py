@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from experiments.mtate import kinds
-from experiments.mtate.domains import DOMAINS
+from experiments.mtate.domains import domain
 from experiments.mtate.published import BEST_RATE
 from experiments.mtate.styles import in_order, style
 from experiments.report import style as palette
@@ -45,11 +45,6 @@ MASKING = {
     },
 }
 _ATTENTION = ListedColormap(matplotlib.colormaps["viridis_r"](np.linspace(0.08, 1, 256)))
-
-
-def titled(domain: str) -> str:
-    """A domain's name as it stands on the page."""
-    return DOMAINS[domain].title if domain in DOMAINS else domain
 
 
 def in_words(metric: str) -> str:
@@ -110,7 +105,7 @@ def by_domain(intervals: pd.DataFrame, metric: str, split: str = "evaluate") -> 
     if len(finite):
         margin = 0.05 * max(high - min(low, 0), 0.02)
         grid[0].set_ylim(0 if low >= 0 else low - margin, high + margin)
-    labels = ["mean" if name == "all" else titled(name) for name in domains]
+    labels = ["mean" if name == "all" else domain(name).title for name in domains]
     grid[-1].set_xticks(range(len(domains)), labels)
     if len(domains) > 6:
         grid[-1].tick_params(axis="x", labelrotation=25)
@@ -165,14 +160,14 @@ def attention_correlation(table: pd.DataFrame) -> pd.DataFrame:
     that another leaves aside, and pooled they would show a correlation that none of them has.
     """
     rows = []
-    for domain, own in table.groupby("domain", sort=False):
+    for name, own in table.groupby("domain", sort=False):
         own = own[np.isfinite(own["domain_loss"]) & np.isfinite(own["weight"])]
         found = [
             np.corrcoef(part["domain_loss"], part["weight"])[0, 1]
             for _, part in own.groupby("fold")
             if len(part) > 2 and part["domain_loss"].std() > 0 and part["weight"].std() > 0
         ]
-        rows.append((domain, np.mean(found) if found else np.nan, len(found), len(own)))
+        rows.append((name, np.mean(found) if found else np.nan, len(found), len(own)))
     return pd.DataFrame(rows, columns=["domain", "r", "folds", "examples"])
 
 
@@ -194,10 +189,10 @@ def attention(table: pd.DataFrame) -> Figure:
     drawing = Figure(figsize=(8.4, 0.5 + 2.5 * height), layout="constrained")
     grid = drawing.subplots(height, columns, squeeze=False, sharey=True).ravel()
     scale = Normalize(0, np.nanmax(table["weight"]) if table["weight"].notna().any() else 1)
-    for axes, (domain, r, _, _) in zip(grid, correlation.itertuples(index=False), strict=False):
-        rows = table[table["domain"] == domain]
+    for axes, (name, r, _, _) in zip(grid, correlation.itertuples(index=False), strict=False):
+        rows = table[table["domain"] == name]
         rows = rows[np.isfinite(rows[["outcome_loss", "domain_loss", "weight"]]).all(axis=1)]
-        axes.set_title(titled(domain).capitalize(), pad=15)
+        axes.set_title(domain(name).title.capitalize(), pad=15)
         axes.set_xlabel("domain loss")
         if rows.empty:
             nothing(axes, "no finite loss")

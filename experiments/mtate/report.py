@@ -5,13 +5,14 @@ import pandas as pd
 from experiments.mtate import figures, findings, tables
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
+from experiments.mtate.domains import domain
 from experiments.mtate.front import front
 from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
 from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, MASKING
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import METHODS
-from experiments.mtate.tables import ABBREVIATIONS, domain, reading
+from experiments.mtate.tables import ABBREVIATIONS, reading
 from experiments.report.blocks import Figure, Section, Table, Text
 from experiments.report.cells import DASH, number, span
 from experiments.report.curves import training_curves

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy import special, stats
 
 from experiments.mtate import calibration, figures, front, patient_figure
+from experiments.mtate.domains import DOMAINS
 from experiments.mtate.styles import METHODS, style
 from experiments.report.style import STYLE
 
@@ -518,9 +519,7 @@ def test_patient_without_measurements_or_domains(what):
     assert f"this run's table of one patient has no {what.split()[-1]}" in texts(drawing)
 
 
-@pytest.mark.parametrize(
-    ("variables", "domains"), [(3, ["age"]), (12, list(figures.DOMAINS)[:9]), (37, ["age", "sex"])]
-)
+@pytest.mark.parametrize(("variables", "domains"), [(3, ["age"]), (12, list(DOMAINS)[:9]), (37, ["age", "sex"])])
 def test_nothing_of_a_patient_is_cut_off(variables, domains):
     tables = one_patient(tuple(f"variable {number}" for number in range(variables)), tuple(domains), hours=48, start=0)
     drawing = patient_figure.patient(*tables)
@@ -539,8 +538,8 @@ def test_nothing_of_a_patient_is_cut_off(variables, domains):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: figures.by_domain(intervals(list(METHODS), tuple(figures.DOMAINS)[:9]), GAP),
-        lambda: figures.attention(losses(tuple(figures.DOMAINS)[:4])),
+        lambda: figures.by_domain(intervals(list(METHODS), tuple(DOMAINS)[:9]), GAP),
+        lambda: figures.attention(losses(tuple(DOMAINS)[:4])),
         lambda: figures.masking(results([f"masking_{tenths}" for tenths in range(0, 10, 3)])),
         lambda: calibration.calibration(predictions(calibration.MAIN)),
         lambda: front.front(results(["lstm"]), intervals(["lstm"])),
