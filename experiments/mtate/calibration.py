@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.mtate.domains import domain
-from experiments.mtate.figures import nothing
+from experiments.mtate.marks import nothing
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import style
 from experiments.report import style as palette

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from experiments.mtate.figures import mark, nothing
 from experiments.mtate.kinds import PAPER, RELABELLED
+from experiments.mtate.marks import mark, nothing
 from experiments.mtate.styles import in_order, style
 from experiments.report import style as palette
 from experiments.report.frames import frame_of_means

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from experiments.mtate.domains import domain
-from experiments.mtate.figures import nothing
+from experiments.mtate.marks import nothing
 from experiments.mtate.styles import style
 from experiments.report import style as palette
 from experiments.report.cells import MINUS, number

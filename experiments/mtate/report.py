@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from experiments.mtate import figures, findings, tables
+from experiments.mtate import attention_figure, domain_figure, findings, masking_figure, tables
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
 from experiments.mtate.domains import domain
@@ -178,13 +178,13 @@ def _by_domain(run: Run, found: Judged) -> Section:
         Figure(
             "figure_3",
             f"The paper's Figure 3: the mean equalized odds difference between the groups of each domain. {shared}",
-            figures.by_domain(intervals, "mean_equalized_odds_difference"),
+            domain_figure.by_domain(intervals, "mean_equalized_odds_difference"),
         ),
         Figure(
             "figure_a2",
             "The paper's Figure A2: the difference of PR AUC between the groups of each domain, here absolute and not "
             f"in percent. {shared} PR AUC rises with the share of deaths: groups that die more often have more of it.",
-            figures.by_domain(intervals, "pr_auc_difference"),
+            domain_figure.by_domain(intervals, "pr_auc_difference"),
         ),
         Text(words),
         *(tables.gap_table(found, name) for name in found.domains),
@@ -249,8 +249,8 @@ def _attention(run: Run) -> Section:
         "the windows; r is the mean over folds of the correlation within each. Without intervals."
     )
     blocks: list = [
-        Figure("figure_4", caption, figures.attention(attention)),
-        tables.attention_table(attention, figures.attention_correlation(attention)),
+        Figure("figure_4", caption, attention_figure.attention(attention)),
+        tables.attention_table(attention, attention_figure.attention_correlation(attention)),
     ]
     parts = {name: run.table(name, columns) for name, columns in PATIENT.items()}
     if all(len(part) for part in parts.values()):
@@ -319,7 +319,7 @@ def _ablations(run: Run, found: Judged) -> Section:
             f"The paper's Figure A3: MTATE by the share of features that each domain's module masks ({found.size}; "
             f"natural prevalence). Means over seeds (n = {seeds}) with the 95 % intervals of these over seeds."
         )
-        blocks.append(Figure("figure_a3", caption, figures.masking(run.results)))
+        blocks.append(Figure("figure_a3", caption, masking_figure.masking(run.results)))
         blocks.append(
             tables.methods_table(found, "evaluate", rates, f"The same in figures. {reading(found)} {ABBREVIATIONS}.")
         )

@@ -323,7 +323,7 @@ def attention_table(attention: pd.DataFrame, together: pd.DataFrame) -> Table:
 
     Args:
       attention: domain, outcome_loss, domain_loss, weight.
-      together: Of `figures.attention_correlation`.
+      together: Of `attention_figure.attention_correlation`.
     """
     rows = []
     for row in together.itertuples():

@@ -12,13 +12,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy import special, stats
 
-from experiments.mtate import calibration, figures, front, patient_figure
+from experiments.mtate import attention_figure, calibration, domain_figure, front, masking_figure, patient_figure
 from experiments.mtate.domains import DOMAINS
 from experiments.mtate.styles import METHODS, style
 from experiments.report.style import STYLE
 
 GAP = "mean_equalized_odds_difference"
-JUDGED = [name for panel in list(figures.PANELS.values())[:3] for name in panel]
+JUDGED = [name for panel in list(domain_figure.PANELS.values())[:3] for name in panel]
 
 
 @pytest.fixture(autouse=True)
@@ -142,8 +142,8 @@ def drawn(drawing):
 def test_marks_and_intervals_by_domain_are_the_tables():
     table = intervals(["lstm", "mtate", "gru_d", "laftr"])
     other = table.assign(split="evaluate_1_to_1", estimate=9.0)
-    drawing = figures.by_domain(pd.concat([table, other]), GAP)
-    assert [axes.get_title("left") for axes in drawing.axes] == list(figures.PANELS)[:3]
+    drawing = domain_figure.by_domain(pd.concat([table, other]), GAP)
+    assert [axes.get_title("left") for axes in drawing.axes] == list(domain_figure.PANELS)[:3]
     for axes, names in zip(drawing.axes, (["lstm", "mtate"], ["gru_d"], ["laftr"]), strict=True):
         segments = bars(axes)
         places = []
@@ -168,8 +168,8 @@ def test_marks_and_intervals_by_domain_are_the_tables():
 
 
 def test_every_method_has_its_place_and_an_unknown_one_too():
-    drawing = figures.by_domain(intervals([*METHODS, "my_own"]), GAP)
-    assert [axes.get_title("left") for axes in drawing.axes] == [*figures.PANELS, "Others"]
+    drawing = domain_figure.by_domain(intervals([*METHODS, "my_own"]), GAP)
+    assert [axes.get_title("left") for axes in drawing.axes] == [*domain_figure.PANELS, "Others"]
     named = {str(line.get_label()).replace("\n", " ") for axes in drawing.axes for line in axes.lines}
     assert {each.label for each in METHODS.values()} | {"my_own"} <= named
 
@@ -179,23 +179,23 @@ def test_what_is_not_defined_is_crossed_and_what_is_absent_is_not():
     lost = table["method"].isin(["mtate", "dann"]) & (table["task"] == "sex")
     table.loc[lost, ["estimate", "low", "high"]] = np.nan
     table = table[~((table["method"] == "dann") & (table["task"] == "age"))]
-    drawing = figures.by_domain(table, GAP)
+    drawing = domain_figure.by_domain(table, GAP)
     (axes,) = drawing.axes
     expected = [lines(axes, style(name).label).get_xdata()[1] for name in ("dann", "mtate")]
     np.testing.assert_array_equal(sorted(crosses(axes)), sorted(expected))
     assert "undefined" in texts(drawing)
     assert len(bars(axes)) == 3 + 2 + 1
-    assert "undefined" not in texts(figures.by_domain(intervals(["lstm"]), GAP))
+    assert "undefined" not in texts(domain_figure.by_domain(intervals(["lstm"]), GAP))
 
 
 @pytest.mark.parametrize("table", [intervals([]), intervals(["lstm"]).query("task == ''")])
 def test_no_interval_by_domain_is_said(table):
-    assert "this run has no mean equalized odds difference by domain" in texts(figures.by_domain(table, GAP))
+    assert "this run has no mean equalized odds difference by domain" in texts(domain_figure.by_domain(table, GAP))
 
 
 def test_nothing_but_undefined_values_by_domain():
     table = intervals(["lstm", "mtate"], domains=("age",)).assign(estimate=np.nan, low=np.nan, high=np.nan)
-    drawing = figures.by_domain(table, GAP)
+    drawing = domain_figure.by_domain(table, GAP)
     assert len(crosses(drawing.axes[0])) == 4
     assert drawn(drawing)
 
@@ -205,7 +205,7 @@ def test_nothing_but_undefined_values_by_domain():
 
 def test_points_of_attention_are_the_tables():
     table = losses()
-    drawing = figures.attention(table)
+    drawing = attention_figure.attention(table)
     largest = table["weight"].max()
     for axes, domain in zip(drawing.axes, ("age", "sex"), strict=False):
         (points,) = [each for each in axes.collections if len(each.get_offsets()) > 1]
@@ -220,13 +220,13 @@ def test_points_of_attention_are_the_tables():
 
 def test_correlation_of_attention_is_of_each_fold_and_written():
     table = losses()
-    found = figures.attention_correlation(table).set_index("domain")
+    found = attention_figure.attention_correlation(table).set_index("domain")
     for domain, own in table.groupby("domain"):
         each = [stats.pearsonr(part["domain_loss"], part["weight"])[0] for _, part in own.groupby("fold")]
         assert found.loc[domain, "r"] == pytest.approx(np.mean(each), abs=1e-12)
         assert found.loc[domain, "r"] < -0.9 < 0 < stats.pearsonr(own["domain_loss"], own["weight"])[0]
         written = f"r = {found.loc[domain, 'r']:.3f}, n = 120".replace("-", "−")
-        assert written in texts(figures.attention(table))
+        assert written in texts(attention_figure.attention(table))
 
 
 def test_running_mean_is_over_neighbours():
@@ -234,21 +234,21 @@ def test_running_mean_is_over_neighbours():
     x, y = rng.random((2, 57))
     order = np.argsort(x)
     expected = [[each[order[start : start + 5]].mean() for start in range(53)] for each in (x, y)]
-    np.testing.assert_allclose(figures.running_mean(x, y), expected, rtol=1e-12)
-    (line,) = figures.attention(losses(["age"])).axes[0].lines
+    np.testing.assert_allclose(attention_figure.running_mean(x, y), expected, rtol=1e-12)
+    (line,) = attention_figure.attention(losses(["age"])).axes[0].lines
     assert len(line.get_xdata()) == 120 - 12 + 1
 
 
 def test_attention_without_losses():
-    assert "this run has no table of MTATE's attention" in texts(figures.attention(losses()[:0]))
+    assert "this run has no table of MTATE's attention" in texts(attention_figure.attention(losses()[:0]))
     table = losses()
     table.loc[table["domain"] == "sex", "domain_loss"] = np.nan
     table.loc[0, "outcome_loss"] = np.inf
-    drawing = figures.attention(table)
+    drawing = attention_figure.attention(table)
     assert "no finite loss" in texts(drawing)
     (points,) = [each for each in drawing.axes[0].collections if len(each.get_offsets()) > 1]
     assert len(points.get_offsets()) == 119
-    constant = figures.attention(losses(["age"], folds=1).assign(weight=1.0))
+    constant = attention_figure.attention(losses(["age"], folds=1).assign(weight=1.0))
     assert "r = –, n = 60" in texts(constant)
 
 
@@ -257,8 +257,10 @@ def test_attention_without_losses():
 
 def test_masking_is_the_mean_over_seeds_with_students_interval():
     table = results([f"masking_{tenths}" for tenths in range(10)])
-    drawing = figures.masking(pd.concat([table, results(["mtate"]), table.assign(split="evaluate_1_to_1", value=0.9)]))
-    for axes, panel in zip(drawing.axes, figures.MASKING.values(), strict=True):
+    drawing = masking_figure.masking(
+        pd.concat([table, results(["mtate"]), table.assign(split="evaluate_1_to_1", value=0.9)])
+    )
+    for axes, panel in zip(drawing.axes, masking_figure.PANELS.values(), strict=True):
         for (_, metric), (label, color, _) in panel.items():
             own = table[table["metric"] == metric]
             values = np.array([own.loc[own["method"] == name, "value"] for name in own["method"].unique()])
@@ -277,7 +279,7 @@ def test_masking_is_the_mean_over_seeds_with_students_interval():
 def test_masking_rates_that_are_absent_or_undefined_are_named():
     table = results(["masking_0", "masking_4"], seeds=1)
     table.loc[(table["method"] == "masking_4") & (table["metric"] == GAP), "value"] = np.nan
-    drawing = figures.masking(table)
+    drawing = masking_figure.masking(table)
     assert "not in this run: 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9" in texts(drawing)
     assert [len(bars(axes)) for axes in drawing.axes] == [0, 0]
     assert [crosses(axes).tolist() for axes in drawing.axes] == [[], [0.4]]
@@ -286,7 +288,7 @@ def test_masking_rates_that_are_absent_or_undefined_are_named():
 
 @pytest.mark.parametrize("table", [results([]), results(["mtate"])])
 def test_no_masking_rate_is_said(table):
-    assert texts(figures.masking(table)).count("this run has no arm by masking rate") == 2
+    assert texts(masking_figure.masking(table)).count("this run has no arm by masking rate") == 2
 
 
 # front
@@ -538,9 +540,9 @@ def test_nothing_of_a_patient_is_cut_off(variables, domains):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: figures.by_domain(intervals(list(METHODS), tuple(DOMAINS)[:9]), GAP),
-        lambda: figures.attention(losses(tuple(DOMAINS)[:4])),
-        lambda: figures.masking(results([f"masking_{tenths}" for tenths in range(0, 10, 3)])),
+        lambda: domain_figure.by_domain(intervals(list(METHODS), tuple(DOMAINS)[:9]), GAP),
+        lambda: attention_figure.attention(losses(tuple(DOMAINS)[:4])),
+        lambda: masking_figure.masking(results([f"masking_{tenths}" for tenths in range(0, 10, 3)])),
         lambda: calibration.calibration(predictions(calibration.MAIN)),
         lambda: front.front(results(["lstm"]), intervals(["lstm"])),
         lambda: patient_figure.patient(*one_patient()),
