@@ -1,8 +1,12 @@
-"""What all launches share."""
+"""What several files of these tests share."""
 
 import launching
 import pytest
+import synthetic_mtate_run
 from synthetic_aml_run import write_run
+
+from experiments.mtate import judged
+from experiments.results.reading import read_workdir
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +28,15 @@ def copy(workdir, tmp_path):
         if path.suffix in (".parquet", ".json"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def mtate_workdir(tmp_path_factory):
+    """A made-up run of the fairness study, for its tables and its page."""
+    return synthetic_mtate_run.write_run(tmp_path_factory.mktemp("mtate") / "run")
+
+
+@pytest.fixture(scope="session")
+def mtate_found(mtate_workdir):
+    """What that run's evaluation found, indexed."""
+    return judged.judged(read_workdir(mtate_workdir))
