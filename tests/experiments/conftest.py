@@ -1,11 +1,13 @@
 """What several files of these tests share."""
 
 import launching
+import matplotlib
 import pytest
 import synthetic_mtate_run
 from synthetic_aml_run import write_run
 
 from experiments.mtate import judged
+from experiments.report.style import STYLE
 from experiments.results.reading import read_workdir
 
 
@@ -40,3 +42,10 @@ def mtate_workdir(tmp_path_factory):
 def mtate_found(mtate_workdir):
     """What that run's evaluation found, indexed."""
     return judged.judged(read_workdir(mtate_workdir))
+
+
+@pytest.fixture
+def page_style():
+    """The look of a page's figures."""
+    with matplotlib.rc_context(STYLE):
+        yield
