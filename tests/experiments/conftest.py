@@ -49,3 +49,11 @@ def page_style():
     """The look of a page's figures."""
     with matplotlib.rc_context(STYLE):
         yield
+
+
+@pytest.fixture(scope="module")
+def no_tfds_cache():
+    """TensorFlow Datasets takes seconds to import; tests/data_pipelines/test_challenge2012.py has the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.mtate.sources.default_cache_dir", lambda: None)
+        yield
