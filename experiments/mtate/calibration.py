@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.mtate.domains import DOMAINS
-from experiments.mtate.figures import nothing, titled
+from experiments.mtate.domains import domain
+from experiments.mtate.marks import nothing
+from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import style
 from experiments.report import style as palette
 from experiments.report.cells import number
 
-MAIN = ("transformer", "lstm", "retain", "dann", "mtate", "gru_d", "logistic_regression", "gradient_boosting")
+MAIN = (*TABLE_A1, "gru_d", "logistic_regression", "gradient_boosting")
 BY_GROUP = ("mtate", "lstm")
 NUM_BINS = 10
 _COLUMNS = 4
@@ -68,8 +69,8 @@ def calibration(predictions: pd.DataFrame) -> Figure:
       predictions: method, seed, target, prediction, and domain_NAME with 0, 1 or NaN.
     """
     methods = [name for name in MAIN if (predictions["method"] == name).any()]
-    domain = next((name for name in predictions if name.startswith("domain_")), None)
-    grouped = [name for name in BY_GROUP if name in methods] if domain else []
+    column = next((name for name in predictions if name.startswith("domain_")), None)
+    grouped = [name for name in BY_GROUP if name in methods] if column else []
     height = -(-len(methods) // _COLUMNS) + bool(grouped)
     drawing = Figure(figsize=(8.4, 0.4 + 2.1 * max(height, 1.3)), layout="constrained")
     if not methods:
@@ -84,12 +85,11 @@ def calibration(predictions: pd.DataFrame) -> Figure:
         _curves(axes, [(rows, drawn.color, drawn.marker, "")])
         used.append(axes)
     for axes, name in zip(grid[-1], grouped, strict=False):
-        key = domain.removeprefix("domain_")
+        asked = domain(column.removeprefix("domain_"))
         rows = predictions[predictions["method"] == name]
-        groups = DOMAINS[key].groups if key in DOMAINS else ("group 0", "group 1")
-        axes.set_title(f"{style(name).label}, by {titled(key)}")
-        parts = zip((0, 1), _GROUP_COLORS, "os", groups, strict=True)
-        _curves(axes, [(rows[rows[domain] == value], *look, f"{label} ") for value, *look, label in parts])
+        axes.set_title(f"{style(name).label}, by {asked.title}")
+        parts = zip((0, 1), _GROUP_COLORS, "os", asked.groups, strict=True)
+        _curves(axes, [(rows[rows[column] == value], *look, f"{label} ") for value, *look, label in parts])
         used.append(axes)
     for axes in set(grid.ravel()) - set(used):
         axes.set_axis_off()
@@ -97,7 +97,7 @@ def calibration(predictions: pd.DataFrame) -> Figure:
     if grouped:
         handles = [
             Line2D([], [], color=color, marker=marker, markersize=4, label=label)
-            for color, marker, label in zip(_GROUP_COLORS, "os", groups, strict=True)
+            for color, marker, label in zip(_GROUP_COLORS, "os", asked.groups, strict=True)
         ]
         drawing.legend(handles=handles, loc="outside lower center", ncols=2)
     return drawing

@@ -80,6 +80,11 @@ NINE = (
 )  # fmt: skip
 
 
+def domain(name: str) -> Domain:
+    """A domain's title and groups; one that the study does not know keeps its name."""
+    return DOMAINS.get(name, Domain(name, ("group 0", "group 1"), ("", ""), np.asarray))
+
+
 def domain_labels(stays: Stays, names: Sequence[str]) -> np.ndarray:
     """`[stay, domain]`, float32: 0, 1 or NaN.
 
@@ -88,13 +93,13 @@ def domain_labels(stays: Stays, names: Sequence[str]) -> np.ndarray:
     """
     columns = []
     for name in names:
-        domain = DOMAINS[name]
-        kind, field = domain.needs
+        asked = DOMAINS[name]
+        kind, field = asked.needs
         fields: Mapping[str, Any] = getattr(stays, kind)
         if field not in fields:
             known = ", ".join(key for key, each in DOMAINS.items() if each.needs[1] in getattr(stays, each.needs[0]))
             raise ValueError(f"--config.domains: {name!r} needs {field}, which these stays do not have; use {known}.")
-        columns.append(domain.answer(np.asarray(fields[field], np.float64)).astype(np.float32))
+        columns.append(asked.answer(np.asarray(fields[field], np.float64)).astype(np.float32))
     return np.stack(columns, axis=1)
 
 

@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from experiments.mtate.figures import PAPER, mark, nothing
+from experiments.mtate.kinds import PAPER, RELABELLED
+from experiments.mtate.marks import mark, nothing
 from experiments.mtate.styles import in_order, style
 from experiments.report import style as palette
 from experiments.report.frames import frame_of_means
 
 X, Y = ("all", "mean_equalized_odds_difference"), ("", "roc_auc")
-SAME_SCORES = ("lstm", "lstm_group_thresholds", "lstm_threshold_optimizer")
+SAME_SCORES = ("lstm", *RELABELLED)
 _FONT = 7.5
 _BESIDE = (7, 11, 17, 25, 35, 47)  # Points between a mark and its label.
 

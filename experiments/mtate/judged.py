@@ -11,14 +11,18 @@ from experiments.results.reading import Run
 from jaxfair.metrics import summarize
 
 Key = tuple[str, str]  # The domain, "all" for the mean over domains or "" for no domain; and the metric.
-
+AUC, PR_AUC, ACCURACY = ("", "roc_auc"), ("", "pr_auc"), ("", "accuracy")
+DPD, EOD, EQOD = (
+    ("all", f"{name}_difference") for name in ("demographic_parity", "equal_opportunity", "mean_equalized_odds")
+)
+BALANCED = ("", "balanced_accuracy")
 MAIN: Mapping[Key, str] = {
-    ("", "roc_auc"): "ROC AUC",
-    ("", "accuracy"): "accuracy",
-    ("", "pr_auc"): "PR AUC",
-    ("all", "demographic_parity_difference"): "DPD",
-    ("all", "equal_opportunity_difference"): "EOD",
-    ("all", "mean_equalized_odds_difference"): "EQOD",
+    AUC: "ROC AUC",
+    ACCURACY: "accuracy",
+    PR_AUC: "PR AUC",
+    DPD: "DPD",
+    EOD: "EOD",
+    EQOD: "EQOD",
 }
 GAPS = {
     "demographic_parity_difference": "DPD",

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from experiments.mtate.domains import DOMAINS
-from experiments.mtate.figures import nothing, titled
+from experiments.mtate.domains import domain
+from experiments.mtate.marks import nothing
 from experiments.mtate.styles import style
 from experiments.report import style as palette
 from experiments.report.cells import MINUS, number
@@ -43,8 +43,8 @@ def patient(values: pd.DataFrame, hours: pd.DataFrame, variables: pd.DataFrame, 
         nothing(drawing.subplots(), f"this run's table of one patient has {lacking}")
         return drawing
     keys = list(domains["domain"])
-    titles = [titled(key) for key in keys]
-    groups = [DOMAINS[key].groups if key in DOMAINS else ("group 0", "group 1") for key in keys]
+    titles = [domain(key).title for key in keys]
+    groups = [domain(key).groups for key in keys]
     left = max(_LETTER * max(map(len, names)) + 0.15, 0.85)
     beside = max(0.27 * len(keys), 1.0)
     heat = (left, _WIDTH - left - 0.85 - beside - 0.15)
@@ -143,7 +143,7 @@ def _received(axes: Axes, bar_axes: Axes, variables: pd.DataFrame, names: list[s
         *edges, attention, cmap=colors, norm=Normalize(0, largest), edgecolors="white", linewidth=0.6
     )
     axes.set(ylim=(len(names) - 0.5, -0.5), yticks=[])
-    axes.set_xticks(range(len(keys)), [titled(name) for name in keys], rotation=90, fontsize=7.5)
+    axes.set_xticks(range(len(keys)), [domain(name).title for name in keys], rotation=90, fontsize=7.5)
     axes.tick_params(axis="x", labeltop=True, labelbottom=False, top=True, bottom=False, length=0)
     axes.grid(visible=False)
     bar = axes.figure.colorbar(image, cax=bar_axes, orientation="horizontal")

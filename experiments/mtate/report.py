@@ -2,16 +2,17 @@
 
 import pandas as pd
 
-from experiments.mtate import figures, findings, tables
+from experiments.mtate import attention_figure, domain_figure, findings, masking_figure, tables
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
-from experiments.mtate.findings import ABLATIONS, DOWNSTREAM, LEFT_OPEN
+from experiments.mtate.domains import domain
 from experiments.mtate.front import front
 from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
+from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, MASKING
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.styles import METHODS
-from experiments.mtate.tables import ABBREVIATIONS, domain, reading
+from experiments.mtate.tables import ABBREVIATIONS, reading
 from experiments.report.blocks import Figure, Section, Table, Text
 from experiments.report.cells import DASH, number, span
 from experiments.report.curves import training_curves
@@ -94,9 +95,7 @@ def _paper(run: Run, found: Judged) -> Section:
     if not found.methods:
         return Section("The paper's figures beside ours", [Text("This run judged no method.")])
     blocks: list = []
-    methods = [
-        name for name in found.methods if name not in (*ABLATIONS, *LEFT_OPEN) and not name.startswith("masking_")
-    ]
+    methods = [name for name in found.methods if name not in (*ABLATIONS, *LEFT_OPEN, *MASKING)]
     if not methods:
         words = "This run has none of the paper's models beside MTATE's own parts, which have a section of their own."
         return Section("The paper's figures beside ours", [Text(words)])
@@ -179,13 +178,13 @@ def _by_domain(run: Run, found: Judged) -> Section:
         Figure(
             "figure_3",
             f"The paper's Figure 3: the mean equalized odds difference between the groups of each domain. {shared}",
-            figures.by_domain(intervals, "mean_equalized_odds_difference"),
+            domain_figure.by_domain(intervals, "mean_equalized_odds_difference"),
         ),
         Figure(
             "figure_a2",
             "The paper's Figure A2: the difference of PR AUC between the groups of each domain, here absolute and not "
             f"in percent. {shared} PR AUC rises with the share of deaths: groups that die more often have more of it.",
-            figures.by_domain(intervals, "pr_auc_difference"),
+            domain_figure.by_domain(intervals, "pr_auc_difference"),
         ),
         Text(words),
         *(tables.gap_table(found, name) for name in found.domains),
@@ -250,8 +249,8 @@ def _attention(run: Run) -> Section:
         "the windows; r is the mean over folds of the correlation within each. Without intervals."
     )
     blocks: list = [
-        Figure("figure_4", caption, figures.attention(attention)),
-        tables.attention_table(attention, figures.attention_correlation(attention)),
+        Figure("figure_4", caption, attention_figure.attention(attention)),
+        tables.attention_table(attention, attention_figure.attention_correlation(attention)),
     ]
     parts = {name: run.table(name, columns) for name, columns in PATIENT.items()}
     if all(len(part) for part in parts.values()):
@@ -298,7 +297,7 @@ def _calibration(run: Run, found: Judged) -> Section:
 def _ablations(run: Run, found: Judged) -> Section:
     title = "Parts of MTATE"
     own = [name for name in ("mtate", *ABLATIONS, *LEFT_OPEN, *DOWNSTREAM) if name in found.methods]
-    rates = [f"masking_{tenths}" for tenths in range(10) if f"masking_{tenths}" in found.methods]
+    rates = [name for name in MASKING if name in found.methods]
     blocks: list = []
     if any(name in ABLATIONS for name in own):
         caption = (
@@ -320,7 +319,7 @@ def _ablations(run: Run, found: Judged) -> Section:
             f"The paper's Figure A3: MTATE by the share of features that each domain's module masks ({found.size}; "
             f"natural prevalence). Means over seeds (n = {seeds}) with the 95 % intervals of these over seeds."
         )
-        blocks.append(Figure("figure_a3", caption, figures.masking(run.results)))
+        blocks.append(Figure("figure_a3", caption, masking_figure.masking(run.results)))
         blocks.append(
             tables.methods_table(found, "evaluate", rates, f"The same in figures. {reading(found)} {ABBREVIATIONS}.")
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.mtate import published
-from experiments.mtate.domains import DOMAINS, Domain
+from experiments.mtate.domains import domain
 from experiments.mtate.judged import GAPS, MAIN, Judged, Key, row_of
 from experiments.mtate.selection import RULES
 from experiments.mtate.styles import in_order, style
@@ -25,11 +25,6 @@ ABBREVIATIONS = (
     "(demographic parity), in the true positive rate (equal opportunity) and in the mean of true and false positive "
     "rate (equalized odds)"
 )
-
-
-def domain(name: str) -> Domain:
-    """A domain's title and groups; one that the study does not know keeps its name."""
-    return DOMAINS.get(name, Domain(name, ("group 0", "group 1"), ("", ""), np.asarray))
 
 
 def spread(found: Judged, split: str, method: str, key: Key) -> float:
@@ -328,7 +323,7 @@ def attention_table(attention: pd.DataFrame, together: pd.DataFrame) -> Table:
 
     Args:
       attention: domain, outcome_loss, domain_loss, weight.
-      together: Of `figures.attention_correlation`.
+      together: Of `attention_figure.attention_correlation`.
     """
     rows = []
     for row in together.itertuples():

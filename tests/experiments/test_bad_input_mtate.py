@@ -1,7 +1,7 @@
 """What goes wrong in the fairness study is one clear sentence on standard error; never a traceback.
 
-That each source's reader names what is wrong is tested in tests/data_pipelines and test_mtate_data.py; here, that it
-arrives at who started the study.
+That each source's reader names what is wrong is tested in tests/data_pipelines and test_mtate_bad_data.py; here, that
+it arrives at who started the study.
 """
 
 import launching

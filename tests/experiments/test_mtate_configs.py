@@ -7,7 +7,7 @@ import pytest
 
 from data_pipelines.simulate.icu import VARIABLES
 from experiments.configs import mtate
-from experiments.mtate import arms, domains, evaluation, networks, styles
+from experiments.mtate import arms, domains, evaluation, kinds, networks, styles
 from experiments.run import checks
 
 # The Challenge's: 37 variables, each with whether it is measured, and 8 static features.
@@ -91,6 +91,13 @@ def test_every_arm_is_one_and_has_a_style():
     assert any(base in mtate.MASKING for base in evaluation.BASES)
     titles = [each.label for each in styles.METHODS.values()]
     assert len(set(titles)) == len(titles)
+
+
+def test_the_kinds_of_methods_are_those_that_can_be_asked_for():
+    assert ("mtate", *kinds.ABLATIONS, *kinds.LEFT_OPEN) == mtate.ABLATIONS
+    assert mtate.MASKING == kinds.MASKING
+    assert set(mtate.REFERENCES) == set(kinds.SUMMARIES)
+    assert {f"mtate_{name}" for name in mtate.DOWNSTREAM} == set(kinds.DOWNSTREAM)
 
 
 def test_every_domain_is_known():

@@ -1,4 +1,4 @@
-"""The fairness study's data: folds, what inputs are made of and what they never see, labels, domains, bad input."""
+"""The fairness study's data: folds, what inputs are made of and what they never see, windows and their labels."""
 
 import dataclasses
 
@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_pipelines.icu import challenge2012, eicu, mimic, normal, windows
-from data_pipelines.icu.mimic import tables
-from data_pipelines.icu.stays import Stays
+from data_pipelines.icu import challenge2012, mimic, normal, windows
 from experiments.mtate import data, domains, sources
 
+pytestmark = pytest.mark.usefixtures("no_tfds_cache")
 CHANNELS = ("measured", "since")
 NINE = domains.NINE
 SOURCES = {
@@ -24,14 +23,6 @@ SOURCES = {
 }
 VARIANT = {"simulated": "", "challenge": "challenge2012", "set b": "challenge2012", "eicu": "eicu_demo"}
 FOLDER = {"rolling": "challenge", "set b": "challenge"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_cache():
-    """TensorFlow Datasets takes seconds to import; tests/data_pipelines/test_challenge2012.py has the cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "default_cache_dir", lambda: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +42,7 @@ def config(folder, name):
 
 
 @pytest.fixture(scope="module")
-def loaded(folder):
+def loaded(folder, no_tfds_cache):
     return {name: data.load(config(folder, name)) for name in SOURCES}
 
 
@@ -160,18 +151,23 @@ def test_every_input_is_a_variable_or_known_at_admission(loaded, name):
                 np.testing.assert_allclose(found, [expected, not np.isnan(value), since / hours], atol=2e-4)
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
-    """The outcomes of other stays in the place of one's own: death, survival, length of stay, SAPS and SOFA."""
+def permute(monkeypatch, field):
+    """Gives every stay what another one has in a field of the stays: `outcomes` or `attributes`."""
     source = sources.read
 
     def permuted(*arguments):
         found = source(*arguments)
         order = np.random.default_rng(0).permutation(len(found.stays))
-        outcomes = {key: values[order] for key, values in found.stays.outcomes.items()}
-        return dataclasses.replace(found, stays=dataclasses.replace(found.stays, outcomes=outcomes))
+        others = {key: values[order] for key, values in getattr(found.stays, field).items()}
+        return dataclasses.replace(found, stays=dataclasses.replace(found.stays, **{field: others}))
 
     monkeypatch.setattr(sources, "read", permuted)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
+    """The outcomes of other stays in the place of one's own: death, survival, length of stay, SAPS and SOFA."""
+    permute(monkeypatch, "outcomes")
     before, after = loaded[name], data.load(config(folder, name))
     if name not in ("rolling", "mimic"):  # Whose labels are of the hours of death, which decide what windows there are.
         assert (before.outcome != after.outcome).any()
@@ -186,15 +182,7 @@ def test_inputs_do_not_depend_on_outcomes(loaded, folder, name, monkeypatch):
 @pytest.mark.parametrize("name", SOURCES)
 def test_inputs_do_not_depend_on_who_the_patient_has_been(loaded, folder, name, monkeypatch):
     """But for MIMIC, where race and Charlson's index are inputs as in the paper."""
-    source = sources.read
-
-    def permuted(*arguments):
-        found = source(*arguments)
-        order = np.random.default_rng(0).permutation(len(found.stays))
-        attributes = {key: values[order] for key, values in found.stays.attributes.items()}
-        return dataclasses.replace(found, stays=dataclasses.replace(found.stays, attributes=attributes))
-
-    monkeypatch.setattr(sources, "read", permuted)
+    permute(monkeypatch, "attributes")
     before, after = loaded[name], data.load(config(folder, name))
     np.testing.assert_array_equal(after.values, before.values)
     changed = {own for place, own in enumerate(before.static_names)
@@ -238,22 +226,6 @@ def test_static_features_are_standardized_by_those_who_train():
     np.testing.assert_allclose(found[:, 0], [-2 / spread, 0, 2 / spread, data.OUTLIER, 0], rtol=1e-6)
     np.testing.assert_array_equal(found[:, 1], [0, 0, 0, data.OUTLIER, 2])  # Nobody who trains has it.
     np.testing.assert_array_equal(found[:, 2], [0, 0, 0, 4, 0])
-
-
-def test_a_logarithmic_scale_for_skewed_variables_alone():
-    values = np.float32([[[-1, -1], [np.nan, np.nan]], [[0, 0], [9, 9]]])
-    found = normal.on_log_scale(values, ("WBC", "HR"))
-    np.testing.assert_array_equal(found[..., 1], values[..., 1])
-    np.testing.assert_allclose(found[..., 0], np.log1p(np.float32([[0, np.nan], [0, 9]])), rtol=1e-6)
-    assert values[0, 0, 0] == -1  # What was given is as it was.
-    known = {*normal.CHALLENGE_2012, *normal.YAIB, *mimic.VARIABLES}
-    assert known >= normal.SKEWED
-    assert set(challenge2012.VARIABLES) == set(normal.CHALLENGE_2012)
-
-
-def test_a_variable_without_a_normal_value_is_named():
-    with pytest.raises(ValueError, match=r"^cohort: variable 'etco2' has no normal value"):
-        normal.normal_values(("hr", "etco2"), normal.YAIB, "cohort")
 
 
 def test_a_variable_that_nobody_measured_is_its_normal_value_for_all(loaded):
@@ -313,33 +285,6 @@ def test_who_had_died_or_left_before_the_windows_end_is_left_out(loaded, folder)
     assert steps["in the unit for 24 hours"] - steps["alive then"] == (before & ~left).sum()
 
 
-def hand_made(**columns):
-    """Stays of which only fields matter by which groups are told."""
-    size = len(next(iter(columns.values())))
-    static = {name: np.float32(columns.pop(name)) for name in ("age", "male", "icu_type") if name in columns}
-    return Stays(
-        variables=("hr",), stay=np.zeros(1, int), hours=np.zeros(1), variable=np.zeros(1, int), value=np.ones(1),
-        static=static, outcomes={}, subject=np.arange(size), ids=np.arange(size),
-        attributes={name: np.float32(values) for name, values in columns.items()},
-    )  # fmt: skip
-
-
-def test_groups_by_hand():
-    nan = np.nan
-    stays = hand_made(
-        age=[64.9, 65, 90, nan], male=[1, 0, nan, 1], icu_type=[1, 2, 3, 4], race=[0, 1, 4, 5],
-        charlson_index=[1, 2, 0, 9], diabetes=[0, 1, 0, nan],
-    )  # fmt: skip
-    names = ("age", "sex", "unit", "race", "charlson", "diabetes")
-    expected = [[0, 1, 1, nan], [1, 0, nan, 1], [0, 1, 0, 1], [0, 1, 1, nan], [0, 1, 0, 1], [0, 1, 0, nan]]
-    found = domains.domain_labels(stays, names)
-    np.testing.assert_array_equal(found, np.float32(expected).T)
-    assert found.dtype == np.float32
-    assert eicu.RACES[5] == "Other/Unknown"
-    assert eicu.RACES[0] == "Caucasian"
-    assert mimic.RACES[0] == "White"
-
-
 def test_domains_of_a_source(loaded, folder):
     own = loaded["eicu"]
     assert own.domain_names == NINE
@@ -349,126 +294,6 @@ def test_domains_of_a_source(loaded, folder):
     np.testing.assert_array_equal(own.domains[:, NINE.index("sex")], patient["gender"] == "Male")
     race = patient["ethnicity"].map({"Caucasian": 0.0, "African American": 1.0, "Asian": 1.0}).to_numpy()
     np.testing.assert_array_equal(own.domains[:, NINE.index("race")], race)
-
-
-def test_a_domain_that_the_stays_cannot_tell_is_named():
-    stays = hand_made(age=[50, 70], male=[0, 1])
-    with pytest.raises(ValueError, match=r"'race' needs race, which these stays do not have; use age, sex\."):
-        domains.domain_labels(stays, ("age", "race"))
-
-
-def test_a_domain_with_one_group_is_named():
-    labels = np.float32([[0, 1, np.nan], [1, 1, np.nan], [1, np.nan, np.nan]])
-    domains.check_groups(labels[:, :1], ("sex",))
-    with pytest.raises(ValueError, match=r"all 3 windows .* domain 'age' \(65 or older\).*leave it out\."):
-        domains.check_groups(labels[:, :2], ("sex", "age"))
-    with pytest.raises(ValueError, match="no known group"):
-        domains.check_groups(labels[:, 2:], ("age",))
-
-
-def test_a_domain_of_which_one_group_has_no_window_is_named(tmp_path):
-    """Women are in the unit for 10 hours only."""
-    folder = mtate_folders.eicu(tmp_path)
-    patient = pd.read_csv(folder / "patient.csv")
-    patient["unitdischargeoffset"] = patient["unitdischargeoffset"].mask(patient["gender"] == "Female", 600)
-    patient.to_csv(folder / "patient.csv", index=False)
-    own = mtate_folders.config("eicu_demo", folder, window=12)
-    with pytest.raises(ValueError, match=r"^--config\.domains: all \d+ .* of one group of domain 'sex' \(men\)"):
-        data.load(own)
-
-
-def edited(path, good, bad):
-    text = path.read_text()
-    assert good in text
-    path.write_text(text.replace(good, bad, 1))
-
-
-def refusal(own):
-    """The sentence with which data are refused."""
-    with pytest.raises((ValueError, FileNotFoundError)) as refused:
-        data.load(own)
-    sentence = str(refused.value)
-    assert sentence.endswith(".")
-    assert "\n" not in sentence
-    return sentence
-
-
-@pytest.mark.parametrize(
-    ("spoil", "expected"),
-    [
-        (lambda folder: (folder / "Outcomes-a.txt").unlink(), "Outcomes-a.txt is missing; expected the Challenge's"),
-        (
-            lambda folder: (folder / "set-a/132500.txt").write_text("Time,Parameter,Value\n"),
-            "132500.txt has no rows",
-        ),
-        (lambda folder: edited(folder / "Outcomes-a.txt", "132502,", "132500,"), "RecordID 132500 is there a second"),
-        (lambda folder: edited(folder / "set-a/132504.txt", "Age,", "Age,x"), "132504.txt, line 3: Age is 'x"),
-        (lambda folder: edited(folder / "set-a/132506.txt", "00:00,Age", "09:00,Age"), "132506.txt, line 4: time goes"),
-    ],
-    ids=["no outcomes", "no rows", "twice", "no number", "out of order"],
-)
-def test_a_bad_challenge_folder_is_named(tmp_path, spoil, expected):
-    folder = mtate_folders.challenge(tmp_path, stays=12)
-    spoil(folder)
-    assert expected in refusal(mtate_folders.config("challenge2012", folder))
-
-
-def test_the_other_set_is_looked_for_too(tmp_path):
-    folder = mtate_folders.challenge(tmp_path, stays=12)
-    sentence = refusal(mtate_folders.config("challenge2012", folder, evaluate_on="set-b"))
-    assert sentence.startswith(f"{folder / 'Outcomes-b.txt'} is missing")
-
-
-@pytest.mark.parametrize("name", tables.WHAT_FOR)
-def test_a_mimic_folder_without_a_table_is_named_with_what_it_is_for(folder, tmp_path, name):
-    for path in (folder / "mimic").iterdir():
-        if path.stem != name:
-            (tmp_path / path.name).symlink_to(path)
-    sentence = refusal(mtate_folders.config("mimic", tmp_path))
-    assert f"no table {name} ({tables.WHAT_FOR[name]}" in sentence
-
-
-def test_a_mimic_folder_without_the_papers_cohort_is_named(folder, tmp_path):
-    for path in (folder / "mimic").iterdir():
-        (tmp_path / path.name).write_text(path.read_text().replace("3995", "9904"))
-    sentence = refusal(mtate_folders.config("mimic", tmp_path))
-    assert "acute kidney injury" in sentence
-    assert "--config.dialysed_injury=False" in sentence
-    found = data.load(mtate_folders.config("mimic", tmp_path, dialysed_injury=False, window=24))
-    assert len(found.outcome)
-
-
-@pytest.mark.parametrize(
-    ("variant", "changed", "expected"),
-    [
-        ("eicu_demo", {"window": 81}, "--config.window=81: no stay is left with a window of 81 hours"),
-        ("eicu_demo", {"task": "rolling", "window": 81}, "a window of 81 hours; the longest of 72 has 80"),
-        ("eicu_demo", {"task": "rolling", "ends": (90, 99)}, "--config.window=24: no stay is left with a window"),
-        ("mimic", {"window": 60}, "no stay is as long as a window of 60 hours; the longest of 50 has 56"),
-    ],
-)  # fmt: skip
-def test_windows_longer_than_any_stay_are_refused(folder, variant, changed, expected):
-    where = folder / ("eicu" if variant == "eicu_demo" else variant)
-    assert expected in refusal(mtate_folders.config(variant, where, **changed))
-
-
-def test_too_few_deaths_for_the_folds_are_named(tmp_path):
-    folder = mtate_folders.challenge(tmp_path)
-    text = (folder / "Outcomes-a.txt").read_text().splitlines()
-    kept = [line if place in (1, 4) else line.rsplit(",", 2)[0] + ",-1,0" for place, line in enumerate(text)]
-    (folder / "Outcomes-a.txt").write_text("\n".join([text[0], *kept[1:]]) + "\n")
-    sentence = refusal(mtate_folders.config("challenge2012", folder))
-    assert "deaths" in sentence
-    assert "--config.folds" in sentence
-
-
-def test_stays_without_any_measurement_are_refused(tmp_path):
-    folder = mtate_folders.challenge(tmp_path, stays=30)
-    for path in (folder / "set-a").iterdir():
-        lines = path.read_text().splitlines()
-        path.write_text("\n".join(line for line in lines[:7] if "Weight" not in line) + "\n")
-    sentence = refusal(mtate_folders.config("challenge2012", folder))
-    assert sentence.startswith(f"--config.data_dir={folder}: none of 30 windows has a single measurement")
 
 
 def test_an_icd_code_means_the_same_with_and_without_its_dot(folder, tmp_path, loaded):
