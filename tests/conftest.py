@@ -26,9 +26,11 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the runs that tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell that starts the tests in the background has them ignore Ctrl-C, nohup the end of the terminal; and so would the
+# runs that tests start.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
