@@ -11,11 +11,10 @@ from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, j
 from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, MASKING
 from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
-from experiments.mtate.styles import METHODS
+from experiments.mtate.selection_report import selection, training
 from experiments.mtate.tables import ABBREVIATIONS, reading
 from experiments.report.blocks import Figure, Section, Table, Text
 from experiments.report.cells import DASH, number, span
-from experiments.report.curves import training_curves
 from experiments.results.reading import Run
 
 TITLE = "Is a masked triple attention transformer fairer between groups of patients than other models?"
@@ -26,7 +25,6 @@ LEAD = (
 )
 ATTENTION = ["fold", "id", "end", "domain", "group", "outcome_loss", "domain_loss", "weight"]
 PREDICTIONS = ["method", "seed", "fold", "id", "end", "target", "prediction", "decision"]
-CHOICES = ["method", "seed", "fold", "candidate", "best_epoch", "epochs_run", "rule"]
 PATIENT = {
     "patient_values": ["hour", "variable", "value", "standardized"],
     "patient_hours": ["hour", "attention"],
@@ -51,11 +49,11 @@ def sections(run: Run) -> list[Section]:
         _by_domain(run, found),
         _front(run, found),
         _differences(found),
-        _selection(run, found),
+        selection(run, found),
         _attention(run),
         _calibration(run, found),
         _ablations(run, found),
-        _training(run),
+        training(run),
     ]
 
 
@@ -216,26 +214,6 @@ def _differences(found: Judged) -> Section:
     return Section(title, [tables.comparison_table(found)])
 
 
-def _selection(run: Run, found: Judged) -> Section:
-    choices = run.table("choices", CHOICES)
-    blocks: list = []
-    other = {rule: f"evaluate_by_{rule}" for rule in tables.RULES if rule != "roc_auc"}
-    table = tables.rules_table(found)
-    if table.rows:
-        blocks.append(table)
-    for rule, split in other.items():
-        methods = [name for name in found.methods if found.seed_row(split, name, ("", "roc_auc")) is not None]
-        caption = (
-            f"All figures under the rule '{tables.RULES[rule]}' (natural prevalence, {found.size}): mean ± SD over "
-            "seeds, S the 95 % interval of that mean over seeds"
-        )
-        if methods:
-            blocks.append(tables.methods_table(found, split, methods, caption, folded=True))
-    if len(choices) and "candidate" in choices:
-        blocks.append(tables.choices_table(choices, run.members))
-    return Section("Selection", blocks or [Text("This run has nothing that was chosen.")])
-
-
 def _attention(run: Run) -> Section:
     title = "What MTATE attends to"
     attention = run.table("attention", ATTENTION)
@@ -324,46 +302,3 @@ def _ablations(run: Run, found: Judged) -> Section:
             tables.methods_table(found, "evaluate", rates, f"The same in figures. {reading(found)} {ABBREVIATIONS}.")
         )
     return Section(title, blocks or [Text("This run has neither ablations nor masking rates.")])
-
-
-def _training(run: Run) -> Section:
-    choices = run.table("choices", CHOICES)
-    chosen = choices[choices["rule"] == "roc_auc"] if len(choices) else choices
-    curves = run.results[run.results["epoch"].notna()]
-    if len(chosen) and "candidate" in run.members:
-        keys = ["method", "seed", "fold", "candidate"]
-        kept = _as_words(run.members[[*keys, "member"]], keys).merge(_as_words(chosen[keys], keys), on=keys)
-        curves = curves[curves["member"].isin(kept["member"])]
-    if curves.empty:
-        return Section("Training", [Text("This run wrote no training curves.")])
-    diverged = run.members[run.members["status"] == "diverged"][["member", "method"]]
-    ended = set(diverged.itertuples(index=False, name=None)) & set(
-        curves[["member", "method"]].itertuples(index=False, name=None)
-    )
-    n = curves.groupby("method")["member"].nunique()
-    caption = (
-        f"Training curves of the chosen members: mean over seeds and folds (n = {span(n)}), without intervals. "
-        "Above, ROC AUC of the validation patients, which decides when a member stops and "
-        "which epoch is judged; a mean goes on over those that are left. Below, the loss that each method trains on "
-        "(nats), not comparable between methods: weighted ones, worst groups', and with domain and contrastive terms."
-    )
-    drawn = training_curves(_drawn(curves), METHODS, {"roc_auc": "validation ROC AUC", "loss": "training loss"}, ended)
-    blocks: list = [Figure("training", caption, drawn)]
-    if len(chosen):
-        blocks.append(tables.training_table(chosen, run.members, int(run.config.get("epochs", 0))))
-    return Section("Training", blocks)
-
-
-def _drawn(curves: pd.DataFrame) -> pd.DataFrame:
-    """The curves as they are drawn: the paper's models in a column of their own, without bands, which would overlap.
-
-    The epochs in which just train twice finds its errors are left out.
-    """
-    column = curves["method"].isin(list(TABLE_A1)).map({True: "the paper's models", False: "other models"})
-    drawn = curves.assign(split="mean", stage=column)
-    return drawn[curves["stage"] != "identification"].sort_values("stage", ascending=False, kind="stable")
-
-
-def _as_words(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Columns that are joined by, of the same type in every table."""
-    return table.assign(**{name: table[name].astype(str) for name in columns})

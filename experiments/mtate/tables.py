@@ -8,10 +8,9 @@ import pandas as pd
 from experiments.mtate import published
 from experiments.mtate.domains import domain
 from experiments.mtate.judged import GAPS, MAIN, Judged, Key, row_of
-from experiments.mtate.selection import RULES
 from experiments.mtate.styles import in_order, style
 from experiments.report.blocks import Table
-from experiments.report.cells import DASH, Cell, cell, interval, interval_of_mean, number, signed, span
+from experiments.report.cells import DASH, Cell, cell, interval, interval_of_mean, number, signed
 
 # Of which rate of the groups a figure of the main table is made, for its spread between subpopulations.
 _RATES = {("", name): name for name in ("roc_auc", "accuracy", "pr_auc")}
@@ -248,76 +247,6 @@ def comparison_table(found: Judged) -> Table:
     return Table(caption, ["model", *MAIN.values()], rows)
 
 
-def rules_table(found: Judged) -> Table:
-    """ROC AUC and equalized odds of the arms under the three rules of selection."""
-    splits = {rule: "evaluate" if rule == "roc_auc" else f"evaluate_by_{rule}" for rule in RULES}
-    keys = {("", "roc_auc"): "ROC AUC", ("all", "mean_equalized_odds_difference"): "EQOD"}
-    others = [split for rule, split in splits.items() if rule != "roc_auc"]
-    methods = [
-        method
-        for method in found.methods
-        if any(found.seed_row(split, method, key) is not None for split in others for key in keys)
-    ]
-    short = {"roc_auc": "main rule", "worst_group": "worst group", "closest_to_ideal": "nearest"}
-    rows = [
-        [
-            style(method).label,
-            *(figure_cell(found, split, method, key, patients=False) for key in keys for split in splits.values()),
-        ]
-        for method in methods
-    ]
-    header = [f"{title}: {short[rule]}" for title in keys.values() for rule in splits]
-    n = span(pd.Series([found.num_seeds(method) for method in methods]))
-    named = "; ".join(f"{short[rule]}: {text}" for rule, text in RULES.items())
-    caption = (
-        "What the choice of candidates decides: the same models under three rules, all on validation patients "
-        f"({named}). Natural prevalence ({found.size}); mean ± SD over seeds (n = {n}), S: the 95 % interval of that "
-        "mean over seeds. Models without candidates are not in it."
-    )
-    return Table(caption, ["model", *header], rows)
-
-
-_HYPERPARAMETERS = {
-    "learning_rate": "learning rate",
-    "domain_weight": "domain weight",
-    "reversal": "reversal",
-    "step_size": "step size",
-    "upweight": "weight",
-    "fairness_weight": "fairness weight",
-}
-
-
-def choices_table(choices: pd.DataFrame, members: pd.DataFrame) -> Table:
-    """How often each candidate was chosen under each rule."""
-    named, rows = _candidates(members), []
-    for method in in_order(choices["method"].unique()):
-        cells = []
-        for rule in RULES:
-            chosen = choices.loc[(choices["method"] == method) & (choices["rule"] == rule), "candidate"].astype(str)
-            counted = chosen.value_counts().sort_index()
-            parts = [f"{named.get((method, one), one)}: {count} of {len(chosen)}" for one, count in counted.items()]
-            cells.append("; ".join(parts) or DASH)
-        rows.append([style(method).label, *cells])
-    caption = (
-        "Which candidate was chosen how often, counted over seeds and folds, under each rule. The first rule is that "
-        "of all other tables; it was fixed before any result was known."
-    )
-    return Table(caption, ["model", *RULES.values()], rows, text_columns=4, folded=True)
-
-
-def _candidates(members: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """By method and candidate, its value of the hyperparameter in which an arm's candidates differ."""
-    named = {}
-    if "candidate" not in members:
-        return named
-    for method, own in members.groupby("method"):
-        for column in _HYPERPARAMETERS:
-            if column in own and own[column].nunique() > 1:
-                for candidate, value in own.groupby("candidate")[column].first().items():
-                    named[str(method), str(candidate)] = f"{_HYPERPARAMETERS[column]} {value:g}"
-    return named
-
-
 def attention_table(attention: pd.DataFrame, together: pd.DataFrame) -> Table:
     """By domain, mean domain loss and attention, and how they go together.
 
@@ -360,32 +289,3 @@ def calibration_table(found: Judged) -> Table:
             rows.append([style(method).label, *cells])
     caption = f"Calibration of all models ({found.size}): means over seeds with 95 % intervals over patients"
     return Table(caption, ["model", *keys.values()], rows, folded=True)
-
-
-def training_table(chosen: pd.DataFrame, members: pd.DataFrame, most: int) -> Table:
-    """How long the chosen members trained, by method; epochs are counted from 1."""
-    rows = []
-    diverged = members[members["status"] == "diverged"].groupby("method").size()
-    for method in in_order(chosen["method"].unique()):
-        own = chosen[chosen["method"] == method]
-        best, ran = own["best_epoch"] + 1, own["epochs_run"]
-        last = int((best >= most).sum())
-        lost = int(diverged.get(method, 0))
-        total = int((members["method"] == method).sum())
-        rows.append(
-            [
-                style(method).label,
-                str(len(own)),
-                f"{number(ran.mean(), 'years')} ({ran.min()} to {ran.max()})",
-                f"{number(best.mean(), 'years')} ({best.min()} to {best.max()})",
-                str(last),
-                Cell(f"{lost} of {total}", alarm=True) if lost else "0",
-            ]
-        )
-    caption = (
-        f"Epochs of the chosen members, at most {most}: mean and range over seeds and folds of those that were run and "
-        "of the best one by validation ROC AUC, whose weights are judged; how many were best at the very last epoch, "
-        "and might have gained from more; and how many of all candidates diverged."
-    )
-    header = ["model", "members", "epochs run", "best epoch", "best at the last", "diverged"]
-    return Table(caption, header, rows)
