@@ -26,7 +26,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # Two workers share the cores: OpenMP's threads would wait for each other (scikit-learn).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and nohup the end of the terminal; so would the
+# Tests that a shell starts in the background ignore Ctrl-C, with nohup also the end of the terminal, and so would the
 # runs that tests start.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:

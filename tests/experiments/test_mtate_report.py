@@ -113,20 +113,6 @@ def test_every_figure_has_a_caption_and_is_embedded(mtate_workdir, page):
     assert len(targets) == 12
 
 
-def test_curves_are_of_the_chosen(mtate_workdir, monkeypatch):
-    given = []
-    monkeypatch.setattr(report, "training_curves", lambda curves, *_: given.append(curves))
-    run = read_workdir(mtate_workdir)
-    report.sections(run)
-    (curves,) = given
-    members = run.members.set_index("member")["candidate"]
-    assert set(members[curves["member"]]) == {"1"}
-    area = curves[(curves["method"] == "lstm") & (curves["metric"] == "roc_auc") & (curves["epoch"] == 2)]["value"]
-    np.testing.assert_allclose(area.to_numpy(float), 1 - (np.exp(-2) + 0.1))
-    assert len(area) == 6
-    assert curves["stage"].unique().tolist() == ["the paper's models"]
-
-
 # What is missing.
 
 
