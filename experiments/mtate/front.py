@@ -154,7 +154,8 @@ def place_labels(
     places = []
     for point, (text, _) in zip(at, texts, strict=True):
         label = axes.text(0, 0, text, fontsize=_FONT)
-        size = label.get_window_extent(renderer).size + np.array([2 * pixels, 0])
+        # Letters are broader at the size at which figures are saved, and have a white edge.
+        size = label.get_window_extent(renderer).size + np.array([8 * pixels, pixels])
         places.append(np.array([_box(point, size, distance * pixels, angle) for distance, angle in choices]))
         label.remove()
     chosen = np.full(len(texts), -1)
