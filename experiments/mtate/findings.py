@@ -183,10 +183,14 @@ def threshold_optimizer(found: Judged) -> Card | None:
     whose = {"mtate": "MTATE", "lstm": "LSTM, one threshold", name: "LSTM, optimizer"}
     lines += [(f"balanced accuracy, {label}", with_interval(found, one, BALANCED), "") for one, label in whose.items()]
     cost = found.estimate(name, BALANCED) - found.estimate("lstm", BALANCED)
+    change = (
+        f"They change the LSTM's balanced accuracy by {signed(cost)}; 0.5 is a coin's"
+        if np.isfinite(cost)
+        else "A balanced accuracy of 0.5 is a coin's"
+    )
     note = (
         f"Randomised thresholds for equalized odds (Hardt et al.), at best balanced accuracy on validation patients. "
-        f"They change the LSTM's balanced accuracy by {signed(cost)}; 0.5 is a coin's, and a rule that treats all "
-        "alike because it decides next to nothing is fair for the wrong reason."
+        f"{change}, and a rule that treats all alike because it decides next to nothing is fair for the wrong reason."
     )
     answer = verdict(found.difference(name, EQOD), EQOD)
     return "Is MTATE fairer than a plain LSTM behind a threshold optimizer?", answer, lines, note
@@ -254,10 +258,11 @@ def representation(found: Judged) -> Card | None:
         for name in names
     }
     better = "; ".join(f"{label.split(', ')[-1]} above {', '.join(each)}" for label, each in above.items() if each)
+    seeds = [found.num_seeds(name) for name in names]
     note = (
         "ROC AUC of MTATE minus that of other classifiers of its representation (of "
-        f"{span(pd.Series([found.num_seeds(name) for name in names]))} seeds). The paper calls them similar, which no "
-        f"test can show; contradicted are those that are worse."
+        f"{span(pd.Series(seeds))} seed{'s' if max(seeds) > 1 else ''}). The paper calls them similar, which no test "
+        "can show; contradicted are those that are worse."
     )
     if better:
         note += f" By estimate alone, {better}."

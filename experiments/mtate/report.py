@@ -84,7 +84,14 @@ def _cohort(run: Run) -> Section:
         else f"{folds} folds of patients (of hospitals where the data know them); each patient is judged once, by the "
         "model that has not seen the fold"
     )
-    caption = f"Who is left after each step; the last is what is judged. Predicted is {_task(run.config)}. {how}."
+    counted = (
+        "before the last step, deaths are windows of patients who die in hospital, whenever that is; "
+        if run.config.get("task") == "rolling"
+        else ""
+    )
+    caption = (
+        f"Who is left after each step; {counted}the last is what is judged. Predicted is {_task(run.config)}. {how}."
+    )
     header = ["after this step", "stays", "patients", "windows", "deaths", "share"]
     return Section("Cohort", [Table(caption, header, rows)])
 

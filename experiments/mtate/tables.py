@@ -7,7 +7,8 @@ import pandas as pd
 
 from experiments.mtate import published
 from experiments.mtate.domains import domain
-from experiments.mtate.judged import GAPS, MAIN, Judged, Key, row_of
+from experiments.mtate.judged import AUC, GAPS, MAIN, Judged, Key, row_of
+from experiments.mtate.kinds import RELABELLED
 from experiments.mtate.styles import in_order, style
 from experiments.report.blocks import Table
 from experiments.report.cells import DASH, Cell, cell, interval, interval_of_mean, number, signed
@@ -79,6 +80,8 @@ def _why_undefined(found: Judged, split: str, method: str, key: Key) -> str:
                 return f"no deaths, {title}"
             if deaths == count and count > 1 and any(word in key[1] for word in _NEEDS_SURVIVORS):
                 return f"no survivors, {title}"
+    if method in RELABELLED and np.isfinite(found.estimate(method, AUC)):
+        return "no threshold for a group in a fold"  # Its validation patients have no death, or no survivor.
     return "no finite prediction"
 
 

@@ -48,3 +48,20 @@ def test_a_group_without_deaths_is_undefined_with_its_reason(tmp_path):
     groups = next(row for row in tables.group_table(found, "mtate").rows if row[1] == "women")
     assert groups[3].main == "0"
     assert groups[6].main == "undefined"
+
+
+def test_a_rule_without_a_threshold_for_some_group_is_undefined_with_its_reason(tmp_path):
+    workdir = write_run(tmp_path / "run", ("lstm", "mtate", "lstm_threshold_optimizer"))
+    scores = ["roc_auc", "pr_auc", "brier"]
+
+    def lost(rows, columns):
+        gone = (rows["method"] == "lstm_threshold_optimizer") & ~rows["metric"].isin(scores)
+        return rows.assign(**{name: rows[name].mask(gone) for name in columns})
+
+    change(workdir, "results", lambda rows: lost(rows, ["value"]))
+    change(workdir, "intervals", lambda rows: lost(rows, ["estimate", "low", "high"]))
+    found = judged.judged(read_workdir(workdir))
+    rows = tables.methods_table(found, "evaluate", found.methods, "").rows
+    _, _, area, accuracy, _, *gaps = next(row for row in rows if row[0] == "LSTM, threshold optimizer")
+    assert area.main != "undefined"
+    assert [cell.sub for cell in (accuracy, *gaps)] == ["no threshold for a group in a fold"] * 4
