@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxfair import losses
+from jaxfair.gradient_reversal import ganin_schedule
 from jaxfair.methods import classifier as base
 from jaxfair.models.mtate import MtateOutputs
 from jaxfair.models.mtate_modules import domain_losses
@@ -48,7 +49,7 @@ def classifier(setting: Setting, num_epochs: int) -> Stage:
     L_d, and nothing else would teach the domain classifiers (docs/papers/mtate.md).
 
     Hyperparameters: `learning_rate`, `domain_weight`, `contrastive_weight`; with `setting.reverse` also `reversal`, the
-    strength that Ganin's schedule `2 / (1 + exp(-10 p)) - 1` rises to, p being the share of the epochs that are over.
+    strength that `ganin_schedule` rises to, of the share of the epochs that are over.
 
     Args:
       setting: What is compiled in.
@@ -60,14 +61,13 @@ def classifier(setting: Setting, num_epochs: int) -> Stage:
 
     References:
       "Unbiased Representation of Electronic Health Records for Patient Outcome Prediction", submitted to ICLR 2023,
-      sections 2.6 and 3.2. Ganin et al.: Domain-Adversarial Training of Neural Networks, JMLR 2016, section 5.2.2.
+      sections 2.6 and 3.2.
     """
 
     def loss(variables, state, member, data, batch, key, epoch):
         reversal = None
         if setting.reverse:
-            risen = 2 / (1 + jnp.exp(-10 * epoch / num_epochs)) - 1
-            reversal = member.hyperparameters["reversal"] * risen
+            reversal = member.hyperparameters["reversal"] * ganin_schedule(epoch / num_epochs)
         outputs, here, collections = base.forward(setting, variables, data, batch, key, reversal=reversal)
         return total_loss(outputs, here, batch.mask, member.hyperparameters), collections
 
