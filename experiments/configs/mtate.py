@@ -112,6 +112,9 @@ def get_config(variant: str = "") -> ConfigDict:
     elif variant == "rolling":
         config.task, config.window, config.ends = "rolling", 24, (24, 36, 48)
         config.epochs, config.patience = 12, 3  # Each of three windows a patient.
+        # One candidate an arm, for time: the networks' own rates, and of coefficients those nearest to their authors'.
+        config.learning_rates = config.domain_weights = config.reversals = config.fairness_weights = (1.0,)
+        config.step_sizes, config.upweights = (0.01,), (6.0,)
     elif variant == "eicu_demo":
         config.data, config.window, config.domains = "eicu", 24, DOMAINS[:9]
         config.seeds = 5  # Intervals over its few deaths are far wider than anything that seeds do.

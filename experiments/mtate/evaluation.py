@@ -8,7 +8,7 @@ import pandas as pd
 
 from data_pipelines import splits
 from experiments.mtate import attention_tables, methods, selection
-from experiments.mtate.arms import network_arms
+from experiments.mtate.arms import hyperparameters, network_arms
 from experiments.mtate.data import IcuData
 from experiments.mtate.resampled import Measured, Scored, measured, patient_weights
 from experiments.run.context import Context
@@ -33,8 +33,9 @@ def evaluate(run: Context, inputs: Mapping[str, Stored]) -> Output:
     config, data = run.config, run.data
     view = data.judged
     weights = patient_weights(_evaluated_subjects(view), config.bootstrap_resamples, seed=0)
-    # Under the others, candidates that were not refitted would be chosen.
-    rules = selection.RULES if data.other is None else (MAIN_RULE,)
+    several = any(len(hyperparameters(config, name)) > 1 for name in network_arms(config))
+    # Under the other rules, candidates that were not refitted would be chosen.
+    rules = selection.RULES if several and data.other is None else (MAIN_RULE,)
     results, intervals, groups, predictions = [], [], [], []
     replicates: dict[str, dict[tuple[str, str], np.ndarray]] = {}
     names = [(rule, name) for rule in rules for name in _judged(config, data, inputs, rule)]

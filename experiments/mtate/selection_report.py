@@ -17,6 +17,12 @@ CHOICES = ["method", "seed", "fold", "candidate", "best_epoch", "epochs_run", "r
 
 def selection(run: Run, found: Judged) -> Section:
     """Which candidates were chosen, and what other rules would have chosen."""
+    if "candidate" in run.members and run.members["candidate"].nunique() == 1:
+        words = (
+            "Every model has one candidate, so that no rule has anything to choose but the epoch, which is that with "
+            "the highest ROC AUC of the validation patients."
+        )
+        return Section("Selection", [Text(words)])
     choices = run.table("choices", CHOICES)
     blocks: list = []
     other = {rule: f"evaluate_by_{rule}" for rule in RULES if rule != "roc_auc"}
