@@ -8,8 +8,8 @@ challenge2012    Challenge 2012, hospital death from the first 48 hours         
 rolling          Challenge 2012, death within 72 hours, windows end at 24, 36, 48   10 x 5
 eicu_demo        eICU demo, hospital death from the first 24 hours, nine domains     5 x 5
 mimic            MIMIC-III or -IV, death within 72 hours, rolling windows           10 x 5
-ablation         Challenge 2012, MTATE without each of its parts                     3 x 5
-masking          Challenge 2012, MTATE with masking rates from 0 to 0.9              3 x 5
+ablation         Challenge 2012, MTATE without each of its parts                     4 x 5
+masking          Challenge 2012, MTATE with masking rates from 0 to 0.9              4 x 5
 
 All but the first need --config.data_dir=DIR: the source's own folder, or one that holds it under the name that BUILD.md
 gives. `--config.evaluate_on=set-b` trains on all of set A and judges set B of the Challenge.
@@ -122,10 +122,10 @@ def get_config(variant: str = "") -> ConfigDict:
         config.data, config.task, config.domains = "mimic", "rolling", DOMAINS[:9]
         config.dialysed_injury = True
     elif variant == "ablation":
-        config.arms, config.references, config.seeds = ABLATIONS, (), 3
+        config.arms, config.references, config.seeds = ABLATIONS, (), 4
         config.learning_rates = config.domain_weights = (1.0,)  # MTATE's own, so that parts differ by one thing alone.
     elif variant == "masking":
-        config.arms, config.references, config.downstream, config.seeds = MASKING, (), (), 3
+        config.arms, config.references, config.downstream, config.seeds = MASKING, (), (), 4
         config.learning_rates = config.domain_weights = (1.0,)
     return config
 
