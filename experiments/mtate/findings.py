@@ -87,12 +87,29 @@ def paragraph(found: Judged, config: dict) -> str:
     if "optimum" in methods:
         sentences.append(f"The best possible score reaches ROC AUC {with_interval(found, 'optimum', AUC)}.")
     seeds = span(pd.Series([found.num_seeds(name) for name in methods]))
-    folds = config.get("folds")
+    other = str(config.get("evaluate_on") or "").replace("-", " ")
+    whose = f"models of all of set {config.get('train_set')}" if other else f"{config.get('folds')} folds"
     sentences.append(
-        f"Figures are means over seeds (n = {seeds}) of {folds} folds at the natural prevalence; whether they differ "
+        f"Figures are means over seeds (n = {seeds}) of {whose} at the natural prevalence; whether they differ "
         "is said below, by paired resampling of patients."
     )
-    return " ".join(sentences)
+    if other:
+        sentences.append(_levels(found, config, other))
+    return " ".join(filter(None, sentences))
+
+
+def _levels(found: Judged, config: dict, other: str) -> str:
+    """At which shares of another set the models are compared, as their thresholds were chosen on the training set."""
+    rows = {name: found.patient_row("evaluate", name, ("", "selection_rate")) for name in found.methods}
+    known = {name: row["estimate"] for name, row in rows.items() if row is not None and np.isfinite(row["estimate"])}
+    if not known:
+        return ""
+    least, most = (pick(known, key=known.get) for pick in (min, max))
+    return (
+        f"Thresholds are those of the folds' models on set {config.get('train_set')}. At them the models predict from "
+        f"{number(known[least])} ({style(least).label}) to {number(known[most])} ({style(most).label}) of {other} to "
+        "die, and accuracy and the gaps between groups compare them at such different shares."
+    )
 
 
 def undecidable(found: Judged) -> str:
@@ -165,8 +182,8 @@ def group_thresholds(found: Judged) -> Card | None:
         ("EQOD, LSTM, one threshold", with_interval(found, "lstm", EQOD), ""),
     ]
     note = (
-        f"{words} The thresholds are validation patients', at which each group has the true positive rate that all "
-        "have at one threshold; one domain after the other, so they need the patient's group."
+        f"{words} The thresholds are those of validation patients, at which each group has the true positive rate that "
+        "all have at one threshold; one domain after the other, so they need the patient's group."
     )
     return question, answer, lines, note
 

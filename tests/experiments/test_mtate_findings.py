@@ -91,3 +91,15 @@ def test_a_run_without_mtate_has_no_claims(tmp_path):
     section = findings.section(empty, run.config)
     assert [block.kind for block in section.blocks] == ["text", "text"]
     assert section.blocks[0].text.startswith("On simulated stays")
+
+
+def test_the_shares_at_which_models_judge_another_set_are_named(mtate_found):
+    key = ("evaluate", "lstm", "", "selection_rate")
+    intervals = mtate_found.intervals.copy()
+    intervals.loc[key, "estimate"] = 0.123
+    intervals.loc[("evaluate", "retain", "", "selection_rate"), "estimate"] = 0.987
+    found = dataclasses.replace(mtate_found, intervals=intervals)
+    text = findings.paragraph(found, {"train_set": "a", "evaluate_on": "set-b", "folds": 5})
+    assert "models of all of set a at" in text
+    assert "from 0.123 (LSTM) to 0.987 (RETAIN) of set b to die" in text
+    assert "to die" not in findings.paragraph(found, {"train_set": "a", "evaluate_on": "", "folds": 5})
