@@ -113,7 +113,7 @@ def get_config(variant: str = "") -> ConfigDict:
     elif variant == "rolling":
         config.task, config.window, config.ends = "rolling", 24, (24, 36, 48)
         config.epochs, config.patience = 12, 3  # Each of three windows a patient.
-        # One candidate an arm, for time: the networks' own rates, and of coefficients those nearest to their authors'.
+        # One candidate an arm, for time: one of the two that the other variants choose from.
         config.learning_rates = config.domain_weights = config.reversals = config.fairness_weights = (1.0,)
         config.step_sizes, config.upweights = (0.01,), (6.0,)
     elif variant == "eicu_demo":

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from experiments.mtate import attention_figure, domain_figure, findings, masking_figure, tables
+from experiments.mtate import domain_figure, findings, masking_figure, tables
+from experiments.mtate.attention_report import attention
 from experiments.mtate.calibration import MAIN as CALIBRATED
 from experiments.mtate.calibration import calibration
 from experiments.mtate.domains import domain
 from experiments.mtate.front import front
 from experiments.mtate.judged import COHORT_COLUMNS, INTERVAL_COLUMNS, Judged, judged
 from experiments.mtate.kinds import ABLATIONS, DOWNSTREAM, LEFT_OPEN, MASKING
-from experiments.mtate.patient_figure import patient
 from experiments.mtate.published import TABLE_A1
 from experiments.mtate.selection_report import selection, training
 from experiments.mtate.tables import ABBREVIATIONS, reading
@@ -23,14 +23,7 @@ LEAD = (
     "submission) run again with several seeds and folds, beside its baselines, methods for fairness and simple models; "
     "every gap between groups has an interval over patients."
 )
-ATTENTION = ["fold", "id", "end", "domain", "group", "outcome_loss", "domain_loss", "weight"]
 PREDICTIONS = ["method", "seed", "fold", "id", "end", "target", "prediction", "decision"]
-PATIENT = {
-    "patient_values": ["hour", "variable", "value", "standardized"],
-    "patient_hours": ["hour", "attention"],
-    "patient_variables": ["domain", "variable", "attention"],
-    "patient_domains": ["domain", "group", "probability", "weight", "id", "risk"],
-}
 RATIOS = {"evaluate_1_to_4": 4, "evaluate_1_to_1": 1}
 # Said wherever a gap has an interval.
 BIAS = (
@@ -50,7 +43,7 @@ def sections(run: Run) -> list[Section]:
         _front(run, found),
         _differences(found),
         selection(run, found),
-        _attention(run),
+        attention(run),
         _calibration(run, found),
         _ablations(run, found),
         training(run),
@@ -219,39 +212,6 @@ def _differences(found: Judged) -> Section:
     if found.comparisons.empty:
         return Section(title, [Text("This run has no model of the paper's own to compare the others with.")])
     return Section(title, [tables.comparison_table(found)])
-
-
-def _attention(run: Run) -> Section:
-    title = "What MTATE attends to"
-    attention = run.table("attention", ATTENTION)
-    if attention.empty:
-        return Section(title, [Text("This run kept no attention: `mtate` is not among its arms.")])
-    windows = len(attention[["fold", "id", "end"]].drop_duplicates())
-    caption = (
-        "The paper's Figure 4: the loss of the outcome against the loss of the domain (nats), a dot a window (n = "
-        f"{windows:,}, first seed, all {attention['fold'].nunique()} folds), coloured by the representation-wise "
-        "attention that the window gives to the domain's representation. The line is a running mean over a tenth of "
-        "the windows; r is the mean over folds of the correlation within each. Without intervals."
-    )
-    blocks: list = [
-        Figure("figure_4", caption, attention_figure.attention(attention)),
-        tables.attention_table(attention, attention_figure.attention_correlation(attention)),
-    ]
-    parts = {name: run.table(name, columns) for name, columns in PATIENT.items()}
-    if all(len(part) for part in parts.values()):
-        domains = parts["patient_domains"]
-        risk, who = number(domains["risk"].iloc[0]), domains["id"].iloc[0]
-        hours = parts["patient_hours"]["hour"]
-        caption = (
-            f"One patient (stay {who}, who died; of the evaluated patients of the first fold who died the one with the "
-            f"highest predicted risk, {risk}; first seed): measurements of hours {hours.min()} to {hours.max()} with "
-            "how much attention each hour, each variable and each domain's representation receives, averaged over "
-            "heads and over what attends. White are hours without a measurement, of which the network is given the "
-            "last value; grey is attention to a variable that the domain's module masks. n = 1, without intervals: "
-            "attention says what the network reads, not why the patient died."
-        )
-        blocks.append(Figure("patient", caption, patient(*parts.values())))
-    return Section(title, blocks)
 
 
 def _calibration(run: Run, found: Judged) -> Section:

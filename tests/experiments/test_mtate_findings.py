@@ -76,14 +76,6 @@ def test_labels_summaries_and_other_classifiers(mtate_found):
     assert findings.representation(lost)[1] == "Contradicted for 1 of 1"
 
 
-def test_too_few_resamples_are_said_to_decide_nothing(mtate_found):
-    assert findings.undecidable(mtate_found) == ""
-    few = dataclasses.replace(mtate_found, resamples=200)
-    assert "no difference can be decided" in findings.undecidable(few)
-    assert "to 360 or more" in findings.undecidable(few)
-    assert findings.undecidable(dataclasses.replace(mtate_found, resamples=360)) == ""
-
-
 def test_a_run_without_mtate_has_no_claims(tmp_path):
     run = read_workdir(write_run(tmp_path / "run", ("lstm", "retain"), config={"data": "simulated"}))
     table = judged.judged(run)
@@ -91,15 +83,3 @@ def test_a_run_without_mtate_has_no_claims(tmp_path):
     section = findings.section(empty, run.config)
     assert [block.kind for block in section.blocks] == ["text", "text"]
     assert section.blocks[0].text.startswith("On simulated stays")
-
-
-def test_the_shares_at_which_models_judge_another_set_are_named(mtate_found):
-    key = ("evaluate", "lstm", "", "selection_rate")
-    intervals = mtate_found.intervals.copy()
-    intervals.loc[key, "estimate"] = 0.123
-    intervals.loc[("evaluate", "retain", "", "selection_rate"), "estimate"] = 0.987
-    found = dataclasses.replace(mtate_found, intervals=intervals)
-    text = findings.paragraph(found, {"train_set": "a", "evaluate_on": "set-b", "folds": 5})
-    assert "models of all of set a at" in text
-    assert "from 0.123 (LSTM) to 0.987 (RETAIN) of set b to die" in text
-    assert "to die" not in findings.paragraph(found, {"train_set": "a", "evaluate_on": "", "folds": 5})
